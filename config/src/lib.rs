@@ -1,0 +1,1 @@
+//! The HTCondor configuration language, served as a config::Source.
