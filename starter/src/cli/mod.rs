@@ -1,0 +1,62 @@
+//! The command line: the stock starter's options, and verbs for people.
+
+mod check;
+mod config;
+mod plan;
+mod run;
+mod session;
+mod stock;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What the starter says about itself.
+const USAGE: &str = "\
+cloister: a condor_starter that gives every HTCondor job a cell of its own
+
+For people:
+  starter run [-v] JOB        run a job ad or a submit description here, isolated; exits with its status
+  starter plan JOB            print what would be done for a job; needs no root
+  starter check [ROOT...]     examine this machine and its named roots; says how to fix what fails
+  starter config [NAME...]    print knobs with value, origin and default
+
+As the stock starter:
+  starter -job-input-ad FILE [-job-output-ad FILE] [-job-stdin FILE] [-job-stdout FILE]
+          [-job-stderr FILE] [-job-cluster N] [-job-proc N] [-local-name NAME] [-f] [-t] [-a SUFFIX]
+          (FILE can be - for standard input or output)
+
+The configuration is HTCondor's: CONDOR_CONFIG, /etc/condor/condor_config and what they include.";
+
+/// Exit code for a command line that can't be understood.
+const EXIT_USAGE: u8 = 64;
+
+/// Does what the command line says; the only code that decides the exit code.
+pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
+    let words: Vec<String> =
+        arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let code = match words.first().map(String::as_str) {
+        Some("run") => run::main(rest),
+        Some("plan") => plan::main(rest),
+        Some("check") => check::main(rest),
+        Some("config") => config::main(rest),
+        Some("-h" | "--help" | "help") => {
+            println!("{USAGE}");
+            Ok(0)
+        }
+        Some("-V" | "--version" | "-version") => {
+            println!("cloister {}", env!("CARGO_PKG_VERSION"));
+            Ok(0)
+        }
+        Some(word) if word.starts_with('-') => stock::main(&arguments),
+        Some(word) => Err(format!("there is no verb {word:?}; try --help")),
+        None => Err(format!("nothing to do\n{USAGE}")),
+    };
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err(message) => {
+            eprintln!("cloister: {message}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! One job without a pool, from the command line to the outcome: reads the configuration, opens what
+//! the caller named, forks the launcher, gives up its rights and supervises.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use tracing::Level;
+
+use super::run::Tree;
+use crate::failure::{Context, Failure, Step};
+use crate::host;
+use crate::knobs::Knobs;
+use crate::launcher::message::Channel;
+use crate::launcher::{Launcher, sandbox};
+use crate::log::Log;
+use crate::parent::file::FileParent;
+use crate::plan::Stdio;
+use crate::report::ad::Outcome;
+use crate::supervisor::{Signals, Supervisor};
+use crate::sys::clone::{self, Side};
+use crate::sys::privilege::{self, Borrowed};
+use crate::sys::{exec, process};
+
+/// What the command line said about the job.
+pub(super) struct Session {
+    pub(super) local_name: Option<String>,
+    pub(super) log_suffix: Option<String>,
+    pub(super) log_to_terminal: bool,
+    /// A path, or `-`.
+    pub(super) input: String,
+    pub(super) reader: fn(&str, &[u8]) -> Result<classad::ClassAd, Failure>,
+    /// A path, or `-`.
+    pub(super) output: Option<String>,
+    pub(super) stdio: [Option<Stdio>; 3],
+    pub(super) ids: (Option<i64>, Option<i64>),
+    /// `starter run`: progress and reasons on the terminal, no log unless asked for.
+    pub(super) for_people: bool,
+    pub(super) verbose: bool,
+}
+
+/// Runs the job.
+pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let config = crate::knobs::load(session.local_name.as_deref())?;
+    let mut knobs = Knobs::read(&config)?;
+    let host = host::look()?;
+    let daemon = host::daemon_account(&knobs, &host)?;
+    host::prepare_execute(&mut knobs, &host, &daemon, session.for_people)?;
+    open_log(&session, &knobs, &daemon)?;
+    let mut parent = FileParent {
+        input: open_input(&session.input)?,
+        reader: session.reader,
+        output: session.output.as_deref().map(open_output).transpose()?,
+        ids: session.ids,
+    };
+    let here = std::env::current_dir().at(Step::Configuration, "the working directory")?;
+    for (path, result) in sandbox::remove_stale(&knobs.execute) {
+        match result {
+            Ok(()) => tracing::info!("removed {}, which a dead starter left", path.display()),
+            Err(error) => tracing::warn!("{}: {error}", path.display()),
+        }
+    }
+
+    let signals = Signals::new()?;
+    let (ours, theirs) = Channel::pair().at(Step::Internal, "socketpair")?;
+    let supervisor = std::process::id();
+    // The launcher is forked before a byte of the job is read.
+    match clone::fork(nix::sched::CloneFlags::empty()).at(Step::Internal, "fork")? {
+        Side::Child => {
+            drop((ours, parent, signals));
+            let launcher = Launcher {
+                knobs: &knobs,
+                daemon,
+                privileged: host.privileged,
+                supervisor,
+                show_progress: session.for_people && io::stderr().is_terminal(),
+            };
+            launcher.serve(&theirs);
+            exec::leave(0);
+        }
+        Side::Parent(launcher) => {
+            drop(theirs);
+            if host.privileged {
+                privilege::become_for_good(&daemon).at(Step::Identity, "giving up root")?;
+                privilege::no_new_privileges().at(Step::Identity, "no_new_privs")?;
+            }
+            let mut tree = Tree { verbose: session.for_people && session.verbose };
+            let supervisor = Supervisor {
+                channel: ours,
+                signals,
+                knobs: &knobs,
+                host,
+                stdio: session.stdio,
+                here,
+                caller_is_submitter: session.for_people,
+                watch: &mut tree,
+            };
+            let outcome = supervisor.run(&mut parent);
+            // The launcher leaves by itself once its channel is closed.
+            let _ = process::wait_with_usage(launcher.pid);
+            outcome
+        }
+    }
+}
+
+fn open_input(name: &str) -> Result<(String, Box<File>), Failure> {
+    if name == "-" {
+        let stdin = io::stdin().as_fd().try_clone_to_owned().at(Step::JobAd, "standard input")?;
+        return Ok(("standard input".into(), Box::new(File::from(stdin))));
+    }
+    let file = File::open(name).at(Step::JobAd, format!("opening {name}"))?;
+    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Err(Failure::host(Step::JobAd, format!("{name} is a directory, not a job")));
+    }
+    Ok((name.to_owned(), Box::new(file)))
+}
+
+/// Appended to, as the stock starter does.
+fn open_output(name: &str) -> Result<(String, File), Failure> {
+    if name == "-" {
+        let out = io::stdout().as_fd().try_clone_to_owned().at(Step::Output, "standard output")?;
+        return Ok(("standard output".into(), File::from(out)));
+    }
+    let file = OpenOptions::new().append(true).create(true).open(name);
+    Ok((name.to_owned(), file.at(Step::Output, format!("opening {name}"))?))
+}
+
+/// The log file, opened with the daemons' rights: LOG is theirs.
+fn open_log(
+    session: &Session,
+    knobs: &Knobs,
+    daemon: &privilege::Ids,
+) -> Result<(), Failure> {
+    let level = if knobs.verbose_log() { Level::DEBUG } else { Level::INFO };
+    if session.log_to_terminal {
+        let stderr = io::stderr().as_fd().try_clone_to_owned().at(Step::Configuration, "stderr")?;
+        Log::new(File::from(stderr), level).install();
+        return Ok(());
+    }
+    let Some(base) = knobs.starter_log(session.local_name.as_deref()) else { return Ok(()) };
+    let path = match &session.log_suffix {
+        Some(suffix) => format!("{base}.{suffix}"),
+        None => base,
+    };
+    let rights = Borrowed::rights_of(daemon).at(Step::Configuration, "the daemons' rights")?;
+    let file = OpenOptions::new().append(true).create(true).open(Path::new(&path));
+    drop(rights);
+    match file {
+        Ok(file) => Log::new(file, level).install(),
+        // For people a log is a convenience; a pool's starter without one is not to be trusted.
+        Err(_) if session.for_people => {}
+        Err(error) => return Err(error).at(Step::Configuration, format!("opening log {path}")),
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! What there is to know about the machine before a job is looked at.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+use crate::failure::{Context, Failure, Step};
+use crate::knobs::Knobs;
+use crate::plan::Host;
+use crate::sys::privilege::Ids;
+
+/// Looks at the machine.
+pub(crate) fn look() -> Result<Host, Failure> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let privileged = rustix::process::geteuid().is_root();
+    Ok(Host {
+        privileged,
+        user_namespaces: privileged || user_namespaces(),
+        pid: std::process::id(),
+        name,
+    })
+}
+
+/// Whether an unprivileged process may make user namespaces and gets rights in them.
+fn user_namespaces() -> bool {
+    let number = |path: &str| {
+        fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok())
+    };
+    let most = number("/proc/sys/user/max_user_namespaces").unwrap_or(0);
+    let debian_off = number("/proc/sys/kernel/unprivileged_userns_clone") == Some(0);
+    let ubuntu_off = number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1);
+    most > 0 && !debian_off && !ubuntu_off
+}
+
+/// The account that the daemons and the supervisor have: CONDOR_IDS, else the account condor, else
+/// nobody. A starter that isn't root keeps its own.
+pub(crate) fn daemon_account(knobs: &Knobs, host: &Host) -> Result<Ids, Failure> {
+    if !host.privileged {
+        return Ids::own().at(Step::Account, "own ids");
+    }
+    if let Some(text) = &knobs.condor_ids {
+        let ids = text.split_once('.').and_then(|(uid, gid)| {
+            Some((uid.trim().parse::<u32>().ok()?, gid.trim().parse::<u32>().ok()?))
+        });
+        return match ids {
+            Some((uid, gid)) if uid != 0 && gid != 0 => Ok(Ids { uid, gid, groups: vec![] }),
+            _ => Err(Failure::host(
+                Step::Configuration,
+                format!("CONDOR_IDS is {text}: two numbers above 0 are needed, UID.GID"),
+            )),
+        };
+    }
+    for name in ["condor", "nobody"] {
+        if let Some(user) = User::from_name(name).at(Step::Account, format!("account {name}"))?
+            && !user.uid.is_root()
+            && user.gid.as_raw() != 0
+        {
+            return Ok(Ids { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups: vec![] });
+        }
+    }
+    Err(Failure::host(
+        Step::Account,
+        "there is neither an account condor nor nobody: create one, or set CONDOR_IDS = UID.GID",
+    ))
+}
+
+/// Makes sure that EXECUTE exists. Without a pool's configuration a directory of our own serves,
+/// made with the owner and mode that a pool's has.
+pub(crate) fn prepare_execute(
+    knobs: &mut Knobs,
+    host: &Host,
+    daemon: &Ids,
+    for_people: bool,
+) -> Result<(), Failure> {
+    if knobs.execute.as_os_str().is_empty() {
+        if !for_people {
+            return Err(Failure::host(
+                Step::Configuration,
+                "EXECUTE is not set: name the directory for sandboxes in the configuration",
+            ));
+        }
+        knobs.execute = own_execute(host, daemon)?;
+    }
+    // The path is used in several mount namespaces and compared there, so it is made plain once.
+    let plain = fs::canonicalize(&knobs.execute)
+        .at(Step::Configuration, format!("EXECUTE directory {}", knobs.execute.display()))?;
+    knobs.execute = plain;
+    Ok(())
+}
+
+fn own_execute(host: &Host, daemon: &Ids) -> Result<PathBuf, Failure> {
+    let path = if host.privileged {
+        PathBuf::from("/var/lib/cloister/execute")
+    } else {
+        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+        let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
+        state
+            .or(home)
+            .ok_or_else(|| Failure::host(Step::Configuration, "neither EXECUTE nor HOME is set"))?
+            .join("cloister/execute")
+    };
+    if !path.is_dir() {
+        let make = || -> std::io::Result<()> {
+            fs::create_dir_all(&path)?;
+            if host.privileged {
+                std::os::unix::fs::chown(&path, Some(daemon.uid), Some(daemon.gid))?;
+            }
+            Ok(())
+        };
+        make().at(Step::Configuration, format!("making {}", path.display()))?;
+    }
+    Ok(path)
+}
+
+/// The names of an account and a group, for people.
+pub(crate) fn names(ids: &Ids) -> String {
+    let user = User::from_uid(Uid::from_raw(ids.uid)).ok().flatten().map(|user| user.name);
+    let group = Group::from_gid(Gid::from_raw(ids.gid)).ok().flatten().map(|group| group.name);
+    format!(
+        "{}:{}",
+        user.unwrap_or_else(|| ids.uid.to_string()),
+        group.unwrap_or_else(|| ids.gid.to_string())
+    )
+}

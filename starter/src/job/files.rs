@@ -1,0 +1,147 @@
+//! Which files a job wants moved.
+
+use std::path::{Component, PathBuf};
+
+use classad::ClassAd;
+
+use super::{invalid, text};
+use crate::failure::Failure;
+
+/// The job's wishes about its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Transfer {
+    /// Whether the program is brought along (`TransferExecutable`, default true).
+    pub(crate) executable: bool,
+    /// `TransferInput`: paths as written.
+    pub(crate) input: Vec<String>,
+    /// `TransferOutput`: names in the sandbox; `None` means new and changed files.
+    pub(crate) output: Option<Vec<PathBuf>>,
+    /// `TransferOutputRemaps`: name in the sandbox, path at the submit side.
+    pub(crate) remaps: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Transfer {
+    /// `None` if the job does not want its files moved.
+    pub(super) fn from_ad(ad: &ClassAd) -> Result<Option<Self>, Failure> {
+        let wanted = match text(ad, "ShouldTransferFiles")?.map(|word| word.to_ascii_uppercase()) {
+            None => false,
+            Some(word) => match word.as_str() {
+                "YES" | "ALWAYS" | "TRUE" => true,
+                "NO" | "NEVER" | "FALSE" | "IF_NEEDED" => false,
+                _ => {
+                    return Err(invalid(format!(
+                        "ShouldTransferFiles is {word}: YES, NO or IF_NEEDED is needed"
+                    )));
+                }
+            },
+        };
+        if !wanted {
+            return Ok(None);
+        }
+        let output = match ad.eval_string("TransferOutput") {
+            None => None,
+            Some(list) => {
+                Some(words(&list).map(inside_sandbox).collect::<Result<Vec<_>, Failure>>()?)
+            }
+        };
+        Ok(Some(Self {
+            executable: ad.eval_bool("TransferExecutable").unwrap_or(true),
+            input: words(&text(ad, "TransferInput")?.unwrap_or_default()).map(str::to_owned).collect(),
+            output,
+            remaps: remaps(&text(ad, "TransferOutputRemaps")?.unwrap_or_default())?,
+        }))
+    }
+}
+
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
+/// An output name must stay in the sandbox.
+fn inside_sandbox(word: &str) -> Result<PathBuf, Failure> {
+    let path = PathBuf::from(word);
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if plain {
+        Ok(path)
+    } else {
+        Err(invalid(format!(
+            "TransferOutput names {word}, which is outside the sandbox: use a path relative to it"
+        )))
+    }
+}
+
+/// `name = path; name2 = path2`, with `\` before a `;` or `=` that belongs to a name.
+fn remaps(list: &str) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+    let mut result = Vec::new();
+    for entry in split_escaped(list, ';') {
+        if entry.trim().is_empty() {
+            continue;
+        }
+        let mut halves = split_escaped(&entry, '=').into_iter();
+        let (Some(name), Some(path), None) = (halves.next(), halves.next(), halves.next()) else {
+            return Err(invalid(format!(
+                "TransferOutputRemaps: {entry:?} is not of the form name = path"
+            )));
+        };
+        result.push((inside_sandbox(unescape(&name).trim())?, unescape(&path).trim().into()));
+    }
+    Ok(result)
+}
+
+/// Splits at separators that have no backslash in front; the backslashes stay.
+fn split_escaped(text: &str, separator: char) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut escaped = false;
+    for c in text.chars() {
+        if c == separator && !escaped {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push(c);
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    parts
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("\\;", ";").replace("\\=", "=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ad(text: &str) -> ClassAd {
+        ClassAd::parse_old(text).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_moved_unless_the_job_says_so() {
+        assert_eq!(Transfer::from_ad(&ad("Cmd = \"x\"\n")).unwrap(), None);
+    }
+
+    #[test]
+    fn lists_and_remaps_are_read() {
+        let transfer = Transfer::from_ad(&ad(
+            "ShouldTransferFiles = \"YES\"\nTransferInput = \"a, b/ ,/c\"\n\
+             TransferOutput = \"out,d/e\"\nTransferOutputRemaps = \"out = res/o; d/e=/x/y\"\n",
+        ))
+        .unwrap()
+        .unwrap();
+        assert_eq!(transfer.input, ["a", "b/", "/c"]);
+        assert_eq!(transfer.output, Some(vec!["out".into(), "d/e".into()]));
+        assert_eq!(
+            transfer.remaps,
+            [("out".into(), "res/o".into()), ("d/e".into(), "/x/y".into())]
+        );
+        assert!(transfer.executable);
+    }
+
+    #[test]
+    fn output_stays_in_the_sandbox() {
+        for name in ["../x", "/etc/passwd", "a/../../b"] {
+            let text = format!("ShouldTransferFiles = \"YES\"\nTransferOutput = \"{name}\"\n");
+            assert!(Transfer::from_ad(&ad(&text)).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The job: its ad, read once into types. No other code looks up job attributes.
+
+mod arguments;
+mod environment;
+mod files;
+pub(crate) mod submit;
+
+use std::path::{Path, PathBuf};
+
+use classad::ClassAd;
+
+pub(crate) use arguments::{parse_v1, parse_v2};
+pub(crate) use environment::{Variables, parse_env_either, parse_env_v1, parse_env_v2};
+pub(crate) use files::Transfer;
+
+use crate::failure::{Failure, Step, hold};
+
+/// The largest job ad that is read, in bytes. Real ones have tens of kilobytes.
+pub(crate) const MAX_AD: u64 = 16 << 20;
+
+/// What the starter knows of a job.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// `ClusterId`.
+    pub(crate) cluster: i64,
+    /// `ProcId`.
+    pub(crate) proc: i64,
+    /// Account at the submit machine: `OsUser` (25.x), else `Owner`.
+    pub(crate) owner: Option<String>,
+    /// `UidDomain`; `None` if the ad has none.
+    pub(crate) uid_domain: Option<String>,
+    /// `RunAsOwner`, true unless the job says otherwise.
+    pub(crate) run_as_owner: bool,
+    /// `Cmd`, as given.
+    pub(crate) cmd: PathBuf,
+    /// `Iwd`: the directory at the submit machine.
+    pub(crate) iwd: PathBuf,
+    /// Arguments after the program's name.
+    pub(crate) arguments: Vec<String>,
+    /// Variables the job asked for.
+    pub(crate) environment: Variables,
+    /// `In`, `Out`, `Err`; `None` where nothing or /dev/null was given.
+    pub(crate) stdio: [Option<PathBuf>; 3],
+    /// Whether output is appended to (`DontAppend = False`, checkpointing jobs).
+    pub(crate) append: bool,
+    /// Files to move, if the job wants its files moved.
+    pub(crate) transfer: Option<Transfer>,
+    /// `RequestedChroot`: the root it asked for by name.
+    pub(crate) root: Option<String>,
+    /// `CoreSize` in bytes; negative is unlimited.
+    pub(crate) core_size: Option<i64>,
+    /// Signal number for a soft kill.
+    pub(crate) kill_signal: i32,
+    /// `RequestCpus`, at least 1.
+    pub(crate) cpus: i64,
+    /// The ad itself, for expressions that an admin configured over it and for the copy in the sandbox.
+    pub(crate) ad: ClassAd,
+}
+
+impl Job {
+    /// Reads the ad. `here` is the directory that a relative `Iwd` is taken from.
+    pub(crate) fn from_ad(ad: ClassAd, here: &Path) -> Result<Self, Failure> {
+        let universe = ad.eval_i64("JobUniverse").unwrap_or(5);
+        if !matches!(universe, 5 | 12) {
+            return Err(invalid(format!(
+                "JobUniverse {universe} is not one this starter runs: use the vanilla universe (5)"
+            )));
+        }
+        let iwd = here.join(ad.eval_string("Iwd").unwrap_or_default());
+        let cmd = match text(&ad, "Cmd")? {
+            Some(cmd) => PathBuf::from(cmd),
+            None => return Err(invalid("the job ad has no Cmd: name the program to run")),
+        };
+        let transfer = Transfer::from_ad(&ad)?;
+        Ok(Self {
+            cluster: ad.eval_i64("ClusterId").unwrap_or(1),
+            proc: ad.eval_i64("ProcId").unwrap_or(0),
+            owner: text(&ad, "OsUser")?.or(text(&ad, "Owner")?),
+            uid_domain: text(&ad, "UidDomain")?,
+            run_as_owner: ad.eval_bool("RunAsOwner").unwrap_or(true),
+            cmd,
+            iwd,
+            arguments: arguments(&ad)?,
+            environment: environment(&ad)?,
+            stdio: [stdio(&ad, "In")?, stdio(&ad, "Out")?, stdio(&ad, "Err")?],
+            append: ad.eval_bool("DontAppend") == Some(false)
+                || ad.get("CheckpointExitCode").is_some()
+                || ad.eval_bool("WantCheckpointSignal") == Some(true),
+            transfer,
+            root: text(&ad, "RequestedChroot")?,
+            core_size: ad.eval_i64("CoreSize"),
+            kill_signal: kill_signal(&ad),
+            cpus: ad.eval_i64("CpusProvisioned").or(ad.eval_i64("RequestCpus")).unwrap_or(1).max(1),
+            ad,
+        })
+    }
+
+    /// `cluster.proc`.
+    pub(crate) fn id(&self) -> String {
+        format!("{}.{}", self.cluster, self.proc)
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::job(Step::JobAd, hold::JOB_NOT_VALID, 0, message)
+}
+
+/// A string attribute. An empty one counts as absent; one with a NUL byte can't reach the kernel.
+fn text(ad: &ClassAd, name: &str) -> Result<Option<String>, Failure> {
+    match ad.eval_string(name) {
+        Some(value) if value.contains('\0') => {
+            Err(invalid(format!("{name} has a NUL character, which no path or name can have")))
+        }
+        Some(value) if !value.is_empty() => Ok(Some(value)),
+        Some(_) => Ok(None),
+        None if ad.get(name).is_some() && !ad.eval(name).is_undefined() => Err(invalid(format!(
+            "{name} is not a string: {}",
+            ad.get(name).map(ToString::to_string).unwrap_or_default()
+        ))),
+        None => Ok(None),
+    }
+}
+
+fn stdio(ad: &ClassAd, name: &str) -> Result<Option<PathBuf>, Failure> {
+    Ok(text(ad, name)?.filter(|path| path != "/dev/null").map(PathBuf::from))
+}
+
+/// `Arguments` (V2) wins over `Args` (V1).
+fn arguments(ad: &ClassAd) -> Result<Vec<String>, Failure> {
+    if let Some(raw) = text(ad, "Arguments")? {
+        return parse_v2(&raw).map_err(|error| invalid(format!("Arguments: {error}")));
+    }
+    match text(ad, "Args")? {
+        Some(raw) => parse_v1(&raw).map_err(|error| invalid(format!("Args: {error}"))),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// `Environment` (V2) wins over `Env` (V1, separated by the first character of `EnvDelim`).
+fn environment(ad: &ClassAd) -> Result<Variables, Failure> {
+    if let Some(raw) = text(ad, "Environment")? {
+        return parse_env_v2(&raw).map_err(|error| invalid(format!("Environment: {error}")));
+    }
+    let separator =
+        ad.eval_string("EnvDelim").and_then(|delimiter| delimiter.chars().next()).unwrap_or(';');
+    match text(ad, "Env")? {
+        Some(raw) => {
+            parse_env_v1(&raw, separator).map_err(|error| invalid(format!("Env: {error}")))
+        }
+        None => Ok(Variables::default()),
+    }
+}
+
+/// `KillSig`, a number or a name with or without SIG.
+fn kill_signal(ad: &ClassAd) -> i32 {
+    if let Some(number) = ad.eval_i64("KillSig") {
+        return i32::try_from(number).unwrap_or(libc::SIGTERM);
+    }
+    let Some(name) = ad.eval_string("KillSig") else { return libc::SIGTERM };
+    let name = name.to_ascii_uppercase();
+    let full = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+    full.parse::<nix::sys::signal::Signal>().map_or(libc::SIGTERM, |signal| signal as i32)
+}

@@ -1,0 +1,89 @@
+//! Looking up the account that a job runs as, and refusing root.
+
+use std::ffi::CString;
+
+use nix::unistd::{User, getgrouplist};
+
+use crate::failure::{Failure, Reason, Step};
+use crate::knobs::Knobs;
+use crate::plan::Account;
+use crate::sys::privilege::Ids;
+
+/// Asks the password and group databases. Uid 0 and gid 0 are never accepted, in no list.
+pub(crate) fn look_up(name: &str) -> Result<Account, Failure> {
+    let user = User::from_name(name).map_err(|errno| {
+        let error = errno.into();
+        Failure::host(Step::Account, format!("looking up account {name}: {}", Reason(&error)))
+    })?;
+    let Some(user) = user else {
+        return Err(Failure::host(
+            Step::Account,
+            format!(
+                "account {name} is not known on this machine: create it, or name another in \
+                 SLOT<n>_USER or NOBODY_SLOT_USER"
+            ),
+        ));
+    };
+    let c_name = CString::new(name)
+        .map_err(|_| Failure::host(Step::Account, "an account name has a NUL character"))?;
+    let groups = getgrouplist(&c_name, user.gid).map_err(|errno| {
+        let error = errno.into();
+        Failure::host(Step::Account, format!("looking up groups of {name}: {}", Reason(&error)))
+    })?;
+    let account = Account {
+        name: user.name,
+        ids: Ids {
+            uid: user.uid.as_raw(),
+            gid: user.gid.as_raw(),
+            groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+        },
+        home: user.dir,
+    };
+    refuse_root(&account)?;
+    Ok(account)
+}
+
+/// The account of a starter that isn't root: its own.
+pub(crate) fn own() -> Result<Account, Failure> {
+    let uid = nix::unistd::geteuid();
+    let user = User::from_uid(uid).ok().flatten();
+    let ids = Ids::own().map_err(|error| Failure::os(Step::Account, "own groups", &error))?;
+    let (name, home) = match user {
+        Some(user) => (user.name, user.dir),
+        None => (uid.to_string(), "/".into()),
+    };
+    Ok(Account { name, ids, home })
+}
+
+fn refuse_root(account: &Account) -> Result<(), Failure> {
+    let Ids { uid, gid, groups } = &account.ids;
+    if *uid == 0 || *gid == 0 || groups.contains(&0) {
+        return Err(Failure::host(
+            Step::Account,
+            format!("account {} has the rights of root (uid or gid 0), which no job gets", account.name),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether an unprivileged peer may ask for this account at all. Where the admin has switched
+/// running as the owner off for good, only the slot accounts are left.
+pub(crate) fn may_be_asked_for(name: &str, knobs: &Knobs) -> bool {
+    !knobs.starter_allow_runas_owner.never()
+        || name == "nobody"
+        || knobs.nobody_slot_user.as_deref() == Some(name)
+        || knobs.slot_users.values().any(|user| user == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_refused_and_unknown_accounts_are_named() {
+        assert!(look_up("root").unwrap_err().message.contains("rights of root"));
+        let message = look_up("no-such-account").unwrap_err().message;
+        assert!(message.contains("no-such-account is not known"), "{message}");
+        assert_eq!(look_up("nobody").unwrap().name, "nobody");
+    }
+}

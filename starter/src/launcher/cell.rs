@@ -1,0 +1,312 @@
+//! The cell: the namespaces a job lives in, and the init that holds them.
+//!
+//! The launcher makes one process in new namespaces, called init here in every mode. It builds the
+//! view as root, makes the job's process, gives up its rights and then only reaps. Where the job is
+//! to be process 1 itself, it gets a second PID namespace inside; so there is always a process that
+//! the job can't touch, whose death the kernel turns into the death of everything in the cell.
+//!
+//! Two channels lead out, neither of which the job has: a pipe that closes when the program runs
+//! (or carries the reason why it doesn't), and a socket with the status that the kernel reported.
+
+use std::fs::{self, File};
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::wait::{WaitStatus, waitpid};
+use rustix::process::{Signal, pidfd_send_signal};
+
+use super::message::{Ended, Status};
+use super::stdio::Files;
+use super::{family, job, view};
+use crate::failure::{Context, Failure, Step};
+use crate::plan::{PidOne, Plan};
+use crate::report::Usage;
+use crate::sys::clone::{self, Child, Side};
+use crate::sys::privilege::{self, Ids};
+use crate::sys::{exec, process};
+
+/// A job that runs.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    init: Child,
+    status: UnixDatagram,
+    job: OwnedFd,
+    separate: bool,
+    /// The job's process number on the machine.
+    pub(crate) pid: i32,
+}
+
+/// Makes the cell and starts the job in it; when this comes back without an error the program runs.
+pub(crate) fn launch(
+    plan: &Plan,
+    sandbox: view::Identity,
+    files: Files,
+    daemon: &Ids,
+) -> Result<Cell, Failure> {
+    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .at(Step::Namespaces, "pipe")?;
+    let (status, report) = UnixDatagram::pair().at(Step::Namespaces, "socketpair")?;
+    let init = match clone::fork(flags(plan)).at(Step::Namespaces, "clone3")? {
+        Side::Parent(init) => init,
+        Side::Child => {
+            let failure = init_main(plan, sandbox, files, daemon, &tell, &report);
+            if let Err(failure) = failure {
+                job::confess(&tell, &failure);
+            }
+            exec::leave(1);
+        }
+    };
+    drop((tell, report, files));
+    let mut why = Vec::new();
+    let read = File::from(told).read_to_end(&mut why);
+    let started = read.at(Step::Exec, "waiting for the program to start").and_then(|_| {
+        if why.is_empty() { Ok(()) } else { Err(decoded(&why)) }
+    });
+    let job = started.and_then(|()| receive_pidfd(&status));
+    match job {
+        Ok(job) => {
+            let pid = number_of(&job);
+            let separate = plan.namespaces.pid != PidOne::Shared;
+            Ok(Cell { init, status, job, separate, pid })
+        }
+        Err(failure) => {
+            // Nothing runs yet that could resist; the kernel takes the rest of the cell along.
+            let _ = pidfd_send_signal(&init.pidfd, Signal::KILL);
+            let _ = waitpid(init.pid, None);
+            Err(failure)
+        }
+    }
+}
+
+fn flags(plan: &Plan) -> CloneFlags {
+    let n = &plan.namespaces;
+    let wanted = [
+        (n.user, CloneFlags::CLONE_NEWUSER),
+        (n.mount, CloneFlags::CLONE_NEWNS),
+        (n.pid != PidOne::Shared, CloneFlags::CLONE_NEWPID),
+        (n.ipc, CloneFlags::CLONE_NEWIPC),
+        (n.uts, CloneFlags::CLONE_NEWUTS),
+        (n.cgroup, CloneFlags::CLONE_NEWCGROUP),
+        (n.net, CloneFlags::CLONE_NEWNET),
+    ];
+    wanted.into_iter().filter_map(|(on, flag)| on.then_some(flag)).collect()
+}
+
+fn decoded(bytes: &[u8]) -> Failure {
+    postcard::from_bytes(bytes).unwrap_or_else(|_| {
+        Failure::host(Step::Exec, "the job's process died while it told why it can't start")
+    })
+}
+
+/// Everything that init does. Ends only by leaving, or with the reason why the job can't start.
+fn init_main(
+    plan: &Plan,
+    sandbox: view::Identity,
+    files: Files,
+    daemon: &Ids,
+    tell: &OwnedFd,
+    report: &UnixDatagram,
+) -> Result<(), Failure> {
+    process::die_with_parent().at(Step::Namespaces, "death signal")?;
+    let [input, output, error] = &files.0;
+    let keep = [input.as_fd(), output.as_fd(), error.as_fd(), tell.as_fd(), report.as_fd()];
+    process::close_all_but(&keep).at(Step::Namespaces, "descriptors")?;
+    if plan.namespaces.user {
+        map_own_ids(&plan.account.ids)?;
+    }
+    if plan.namespaces.net {
+        super::network::loopback_up()?;
+    }
+    if plan.namespaces.mount {
+        view::build(plan, sandbox)?;
+    }
+    if plan.namespaces.pid == PidOne::Shared {
+        process::adopt_orphans().at(Step::Namespaces, "subreaper")?;
+    }
+    oom_score(plan)?;
+    let namespace = match plan.namespaces.pid {
+        PidOne::Job => CloneFlags::CLONE_NEWPID,
+        PidOne::Init | PidOne::Shared => CloneFlags::empty(),
+    };
+    match clone::fork(namespace).at(Step::Namespaces, "clone3 of the job")? {
+        Side::Child => {
+            let failure = job::start(plan, &files);
+            job::confess(tell, &failure);
+            exec::leave(127);
+        }
+        Side::Parent(child) => {
+            send_pidfd(report, &child.pidfd)?;
+            retire(plan, daemon, report)?;
+            reap(&child, report);
+        }
+    }
+}
+
+/// Without rights, opaque, deaf: from here on init only waits.
+fn retire(plan: &Plan, daemon: &Ids, report: &UnixDatagram) -> Result<(), Failure> {
+    privilege::no_new_privileges().at(Step::Identity, "no_new_privs of init")?;
+    if rustix::process::geteuid().is_root() {
+        privilege::empty_bounding_set().at(Step::Identity, "bounding set of init")?;
+        let bare = Ids { groups: Vec::new(), ..daemon.clone() };
+        privilege::become_for_good(&bare).at(Step::Identity, "ids of init")?;
+    } else if plan.namespaces.user {
+        privilege::drop_capabilities().at(Step::Identity, "capabilities of init")?;
+    }
+    process::be_opaque().at(Step::Identity, "dumpable")?;
+    process::die_with_parent().at(Step::Namespaces, "death signal")?;
+    process::close_everything_but(&[report.as_fd()]).at(Step::Namespaces, "descriptors of init")
+}
+
+/// Reaps until the job's main process ends, reports how, and leaves: with it goes its PID namespace.
+fn reap(child: &Child, report: &UnixDatagram) -> ! {
+    let mut ended = false;
+    loop {
+        let status = match waitpid(None, None) {
+            Ok(status) => status,
+            Err(Errno::EINTR) => continue,
+            Err(_) => exec::leave(if ended { 0 } else { 1 }),
+        };
+        let Some(status) = end_of(status, child) else { continue };
+        let message = Ended { status, usage: Usage::of_children() };
+        if let Ok(bytes) = postcard::to_stdvec(&message) {
+            // Without a launcher there is nobody to tell, and init is about to be killed.
+            let _ = report.send(&bytes);
+        }
+        ended = true;
+        let own_namespace = std::process::id() == 1;
+        if own_namespace {
+            exec::leave(0);
+        }
+    }
+}
+
+fn end_of(status: WaitStatus, child: &Child) -> Option<Status> {
+    match status {
+        WaitStatus::Exited(pid, code) if pid == child.pid => Some(Status::Exited(code)),
+        WaitStatus::Signaled(pid, signal, core) if pid == child.pid => {
+            Some(Status::Signaled(signal as i32, core))
+        }
+        _ => None,
+    }
+}
+
+/// In a user namespace the job keeps the only ids that an unprivileged starter may give: its own.
+fn map_own_ids(ids: &Ids) -> Result<(), Failure> {
+    let write = |file: &str, text: String| {
+        fs::write(format!("/proc/self/{file}"), text)
+            .at(Step::Namespaces, format!("/proc/self/{file} of the user namespace"))
+    };
+    write("setgroups", "deny".to_owned())?;
+    write("uid_map", format!("{0} {0} 1", ids.uid))?;
+    write("gid_map", format!("{0} {0} 1", ids.gid))
+}
+
+/// Written before the view is entered would be too early for the job and too late for init's own
+/// /proc; here /proc is still the machine's or not needed.
+fn oom_score(plan: &Plan) -> Result<(), Failure> {
+    match fs::write("/proc/self/oom_score_adj", plan.limits.oom_score_adj.to_string()) {
+        // A root without /proc, or a machine that has it mounted read-only.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.at(Step::Limits, "oom_score_adj"),
+    }
+}
+
+fn send_pidfd(report: &UnixDatagram, pidfd: &OwnedFd) -> Result<(), Failure> {
+    let fds = [pidfd.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    let none: Option<&()> = None;
+    sendmsg(report.as_raw_fd(), &[IoSlice::new(b"p")], &rights, MsgFlags::empty(), none)
+        .map(drop)
+        .at(Step::Namespaces, "handing over the job's descriptor")
+}
+
+fn receive_pidfd(status: &UnixDatagram) -> Result<OwnedFd, Failure> {
+    let mut byte = [0];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(status.as_raw_fd(), &mut parts, Some(&mut space), flags)
+        .at(Step::Namespaces, "the job's descriptor")?;
+    let mut messages = message.cmsgs().at(Step::Namespaces, "the job's descriptor")?;
+    let fd = messages.find_map(|message| match message {
+        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+        _ => None,
+    });
+    fd.map(process::owned)
+        .ok_or_else(|| Failure::host(Step::Namespaces, "init sent no descriptor of the job"))
+}
+
+/// The number that the kernel shows for a pidfd in this process's own PID namespace.
+fn number_of(pidfd: &OwnedFd) -> i32 {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
+    let line = info.unwrap_or_default();
+    line.lines()
+        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+        .unwrap_or_default()
+}
+
+impl Cell {
+    /// Readable once every process of the cell is gone.
+    pub(crate) fn end(&self) -> &OwnedFd {
+        &self.init.pidfd
+    }
+
+    /// Readable once the job's main process has ended.
+    pub(crate) fn status(&self) -> &UnixDatagram {
+        &self.status
+    }
+
+    /// A signal to the job's main process; one that is gone needs none.
+    pub(crate) fn signal(&self, number: i32) -> Result<(), Failure> {
+        let Some(signal) = Signal::from_named_raw(number) else {
+            return Err(Failure::host(Step::Watch, format!("there is no signal {number}")));
+        };
+        match pidfd_send_signal(&self.job, signal) {
+            Err(rustix::io::Errno::SRCH) => Ok(()),
+            other => other.at(Step::Watch, format!("signal {number} to the job")),
+        }
+    }
+
+    /// Kills every process of the cell.
+    pub(crate) fn kill(&self) -> Result<(), Failure> {
+        if !self.separate {
+            family::kill(self.init.pid)?;
+        }
+        match pidfd_send_signal(&self.init.pidfd, Signal::KILL) {
+            Err(rustix::io::Errno::SRCH) => Ok(()),
+            other => other.at(Step::Watch, "killing the job"),
+        }
+    }
+
+    /// Takes the message that the main process has ended, if it has come; kills what is left of its
+    /// family where no PID namespace does it.
+    pub(crate) fn take_status(&self) -> Option<Ended> {
+        let mut buffer = [0; 256];
+        self.status.set_nonblocking(true).ok()?;
+        let length = self.status.recv(&mut buffer).ok()?;
+        let ended = postcard::from_bytes(buffer.get(..length)?).ok();
+        if !self.separate {
+            // Also where it fails: the caller waits for the end of all processes anyway.
+            let _ = family::kill(self.init.pid);
+        }
+        ended
+    }
+
+    /// Takes init's end into account once all processes are gone.
+    pub(crate) fn collect(self, ended: Option<Ended>) -> Result<Ended, Failure> {
+        let usage = process::wait_with_usage(self.init.pid).at(Step::Watch, "waiting for init")?;
+        let ended = ended.or_else(|| self.take_status());
+        Ok(match ended {
+            Some(ended) => {
+                let usage = Usage { peak_memory_kib: ended.usage.peak_memory_kib, ..usage };
+                Ended { status: ended.status, usage }
+            }
+            // Init went first: it was killed together with the job.
+            None => Ended { status: Status::Signaled(libc::SIGKILL, false), usage },
+        })
+    }
+}

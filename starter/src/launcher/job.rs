@@ -1,0 +1,170 @@
+//! The last steps of the job's own process, between the fork and the program.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use nix::sys::resource::{Resource, rlim_t, setrlimit};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use super::stdio::Files;
+use super::view;
+use crate::failure::{Context, Failure, Reason, Step, hold};
+use crate::plan::{Limits, Plan};
+use crate::sys::{exec, keyring, privilege, process};
+
+/// Becomes the job. Comes back only with the reason why not.
+pub(crate) fn start(plan: &Plan, files: &Files) -> Failure {
+    match prepare(plan, files) {
+        Ok((arguments, environment)) => run(plan, &arguments, &environment),
+        Err(failure) => failure,
+    }
+}
+
+type Strings = Vec<CString>;
+
+fn prepare(plan: &Plan, files: &Files) -> Result<(Strings, Strings), Failure> {
+    // A session of its own and no controlling terminal.
+    nix::unistd::setsid().at(Step::Identity, "setsid")?;
+    view::mount_processes(&plan.mounts)?;
+    limits(&plan.limits)?;
+    let [input, output, error] = &files.0;
+    rustix::stdio::dup2_stdin(input).at(Step::Stdio, "standard input")?;
+    rustix::stdio::dup2_stdout(output).at(Step::Stdio, "standard output")?;
+    rustix::stdio::dup2_stderr(error).at(Step::Stdio, "standard error")?;
+    process::close_on_exec_from(3).at(Step::Identity, "descriptors")?;
+    become_account(plan)?;
+    working_directory(plan)?;
+    process::reset_signals().at(Step::Identity, "signals")?;
+    let mut arguments = vec![c_string(plan.program.path.as_os_str().as_bytes())?];
+    for argument in &plan.program.arguments {
+        arguments.push(c_string(argument)?);
+    }
+    let environment = plan.program.environment.iter().map(|v| c_string(v)).collect::<Result<_, _>>()?;
+    Ok((arguments, environment))
+}
+
+fn c_string(bytes: &[u8]) -> Result<CString, Failure> {
+    CString::new(bytes).map_err(|_| Failure::host(Step::Exec, "a string of the plan has a NUL"))
+}
+
+fn limits(limits: &Limits) -> Result<(), Failure> {
+    rustix::process::umask(Mode::from_raw_mode(limits.umask));
+    if limits.nice > 0 {
+        let own = rustix::process::getpriority_process(None).at(Step::Limits, "niceness")?;
+        rustix::process::setpriority_process(None, own + limits.nice).at(Step::Limits, "niceness")?;
+    }
+    let limit = |resource, value: Option<u64>| {
+        let value: rlim_t = value.unwrap_or(libc::RLIM_INFINITY);
+        setrlimit(resource, value, value)
+    };
+    // Without root a hard limit can only go down, so what is already lower stays.
+    if let Err(errno) = limit(Resource::RLIMIT_CORE, limits.core)
+        && errno != nix::errno::Errno::EPERM
+    {
+        return Err(errno).at(Step::Limits, "core size");
+    }
+    if limits.address_space.is_some() {
+        limit(Resource::RLIMIT_AS, limits.address_space).at(Step::Limits, "STARTER_RLIMIT_AS")?;
+    }
+    if limits.own_keyring {
+        keyring_session()?;
+    }
+    Ok(())
+}
+
+/// A kernel without keyrings has nothing to share.
+fn keyring_session() -> Result<(), Failure> {
+    match keyring::new_session() {
+        Err(error) if error.raw_os_error() != Some(libc::ENOSYS) => {
+            Err(error).at(Step::Identity, "session keyring")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Ids for good, no capability left or to be had, killed with whoever started it.
+fn become_account(plan: &Plan) -> Result<(), Failure> {
+    privilege::no_new_privileges().at(Step::Identity, "no_new_privs")?;
+    if rustix::process::geteuid().is_root() && !plan.namespaces.user {
+        privilege::empty_bounding_set().at(Step::Identity, "capability bounding set")?;
+        privilege::become_for_good(&plan.account.ids)
+            .at(Step::Identity, format!("becoming {}", plan.account.name))?;
+    } else {
+        privilege::drop_capabilities().at(Step::Identity, "capabilities")?;
+    }
+    let root = rustix::process::getuid().is_root() || rustix::process::geteuid().is_root();
+    if root {
+        return Err(Failure::host(Step::Identity, "the job would run as root: refused"));
+    }
+    process::die_with_parent().at(Step::Identity, "death signal")
+}
+
+fn working_directory(plan: &Plan) -> Result<(), Failure> {
+    let directory = &plan.program.directory;
+    rustix::process::chdir(directory.as_path()).map_err(|errno| {
+        let error = io::Error::from(errno);
+        let code = hold::FAILED_TO_CREATE_PROCESS;
+        Failure::job(
+            Step::WorkingDirectory,
+            code,
+            errno.raw_os_error(),
+            format!("Cannot access initial working directory {}: {}", directory.display(), Reason(&error)),
+        )
+    })
+}
+
+fn run(plan: &Plan, arguments: &[CString], environment: &[CString]) -> Failure {
+    let Some(program) = arguments.first() else {
+        return Failure::host(Step::Exec, "no program");
+    };
+    let mut error = exec::execve(program, arguments, environment);
+    let path = plan.program.path.display();
+    let mut detail = String::new();
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => {
+            if let Some(interpreter) = interpreter(plan) {
+                detail = format!(": invalid interpreter ({interpreter}) specified on first line of script");
+            }
+        }
+        Some(libc::EACCES) if plan.program.path.is_dir() => {
+            error = io::Error::from_raw_os_error(libc::EISDIR);
+        }
+        _ => {}
+    }
+    let number = error.raw_os_error().unwrap_or(0);
+    let mut message = format!("Failed to execute '{path}'");
+    if !plan.program.arguments.is_empty() {
+        message.push_str(" with arguments");
+        for argument in &plan.program.arguments {
+            message.push(' ');
+            message.push_str(&String::from_utf8_lossy(argument));
+        }
+        message.truncate(message.floor_char_boundary(1024));
+    }
+    message.push_str(&format!(": {}{detail}", Reason(&error)));
+    Failure::job(Step::Exec, hold::FAILED_TO_CREATE_PROCESS, number, message)
+}
+
+/// The interpreter that a script names, if the program is one. Read with the job's rights.
+fn interpreter(plan: &Plan) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = openat(CWD, plan.program.path.as_path(), flags, Mode::empty()).ok()?;
+    let mut start = Vec::new();
+    File::from(file).take(256).read_to_end(&mut start).ok()?;
+    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    Some(line.split_ascii_whitespace().next()?.to_owned())
+}
+
+/// Tells the launcher why the job could not be started.
+pub(crate) fn confess(pipe: impl AsFd, failure: &Failure) {
+    if let (Ok(bytes), Ok(fd)) =
+        (postcard::to_stdvec(failure), pipe.as_fd().try_clone_to_owned())
+    {
+        // If nobody listens any more there is nobody left to tell.
+        let _ = File::from(fd).write_all(&bytes);
+    }
+}

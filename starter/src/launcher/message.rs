@@ -1,0 +1,160 @@
+//! The fixed set of messages between supervisor and launcher, and their framing.
+//!
+//! A message is a length (4 bytes, little-endian) and that many bytes of postcard. The launcher
+//! trusts nothing it is sent: the length is bounded before a byte is allocated, and what a message
+//! says is checked again against the launcher's own reading of the configuration.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Context, Failure, Step};
+use crate::plan::{Account, Plan};
+use crate::report::Usage;
+
+/// The largest message in bytes: a plan whose arguments and environment are as large as the kernel
+/// takes (2 MiB), with the job ad, fits easily.
+const MAX_MESSAGE: usize = 64 << 20;
+
+/// Supervisor to launcher.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// Look an account up. Answer: `Account` or `Failed`.
+    LookUp(String),
+    /// Make the sandbox, copy files in and start the job. Answer: `Started` or `Failed`.
+    Start(Box<Plan>),
+    /// Send a signal to the job's main process. No answer.
+    Signal(i32),
+    /// Kill the whole job. Answer: `Ended`, as at any end.
+    Kill,
+    /// Copy files out. Answer: `Delivered` or `Failed`.
+    Deliver,
+    /// Remove the sandbox and leave. Answer: `Gone`, then the end of the stream.
+    Finish,
+}
+
+/// Launcher to supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// The account, checked.
+    Account(Account),
+    /// The job's program runs.
+    Started {
+        /// Its process number on the machine; 0 if it could not be told.
+        pid: i32,
+    },
+    /// All processes of the job are gone.
+    Ended(Ended),
+    /// Output is where it belongs; so many files and bytes.
+    Delivered {
+        /// Regular files copied.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// KiB that the sandbox took on disk.
+        disk_kib: u64,
+        /// Regular files that were in it.
+        disk_files: u64,
+    },
+    /// An order could not be carried out.
+    Failed(Failure),
+    /// The sandbox is gone, or this is why not.
+    Gone(Option<Failure>),
+}
+
+/// How the job's main process ended, and what the whole job used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    /// The status that the kernel reported.
+    pub(crate) status: Status,
+    /// What the job's processes used.
+    pub(crate) usage: Usage,
+}
+
+/// End of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Status {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By this signal; whether a core was written.
+    Signaled(i32, bool),
+}
+
+/// One end of the conversation.
+#[derive(Debug)]
+pub(crate) struct Channel(UnixStream);
+
+impl Channel {
+    /// Both ends, closed on exec.
+    pub(crate) fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = UnixStream::pair()?;
+        Ok((Self(one), Self(other)))
+    }
+
+    /// The descriptor, for poll.
+    pub(crate) fn stream(&self) -> &UnixStream {
+        &self.0
+    }
+
+    /// Sends a message.
+    pub(crate) fn send<M: Serialize>(&self, message: &M) -> Result<(), Failure> {
+        let mut frame = vec![0; 4];
+        postcard::to_io(message, &mut frame)
+            .map_err(|error| Failure::host(Step::Internal, format!("encoding a message: {error}")))?;
+        let length = frame.len() - 4;
+        let header = u32::try_from(length)
+            .ok()
+            .filter(|_| length <= MAX_MESSAGE)
+            .ok_or_else(|| Failure::host(Step::Internal, "a message is too large"))?;
+        frame[..4].copy_from_slice(&header.to_le_bytes());
+        (&self.0).write_all(&frame).at(Step::Internal, "sending a message within the starter")
+    }
+
+    /// Waits for the next message; `None` at the end of the stream.
+    pub(crate) fn receive<M: DeserializeOwned>(&self) -> Result<Option<M>, Failure> {
+        let mut header = [0; 4];
+        match (&self.0).read_exact(&mut header) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            // A peer that died with unread messages resets the connection instead of closing it.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+            Err(error) => return Err(error).at(Step::Internal, "receiving within the starter"),
+        }
+        let length = usize::try_from(u32::from_le_bytes(header)).unwrap_or(usize::MAX);
+        if length > MAX_MESSAGE {
+            return Err(Failure::host(Step::Internal, "a message is larger than any real one"));
+        }
+        let mut body = vec![0; length];
+        (&self.0).read_exact(&mut body).at(Step::Internal, "receiving within the starter")?;
+        postcard::from_bytes(&body)
+            .map(Some)
+            .map_err(|error| Failure::host(Step::Internal, format!("decoding a message: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_arrives_and_the_end_is_told() {
+        let (one, other) = Channel::pair().unwrap();
+        one.send(&Order::LookUp("alice".into())).unwrap();
+        drop(one);
+        let order: Option<Order> = other.receive().unwrap();
+        assert!(matches!(order, Some(Order::LookUp(name)) if name == "alice"));
+        assert!(other.receive::<Order>().unwrap().is_none());
+    }
+
+    #[test]
+    fn lengths_and_content_are_not_believed() {
+        for bytes in [&[0xff, 0xff, 0xff, 0xff][..], &[1, 0, 0, 0, 0x7f], &[9, 0, 0, 0, 1]] {
+            let (one, other) = Channel::pair().unwrap();
+            (&one.0).write_all(bytes).unwrap();
+            drop(one);
+            assert!(other.receive::<Order>().is_err(), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The sandbox: made, filled with the starter's own files, and removed at the end.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, chownat, mkdirat, openat, openat2, unlinkat};
+
+use super::remove;
+use crate::failure::{Context, Failure, Step};
+use crate::plan::{Account, Plan, Sandbox};
+use crate::sys::privilege::{Borrowed, Ids};
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// A sandbox that exists.
+#[derive(Debug)]
+pub(crate) struct Made {
+    execute: OwnedFd,
+    slot: String,
+    owner: Ids,
+    /// The slot's directory, locked as long as its starter lives.
+    slot_dir: Flock<File>,
+    /// The job's directory (the same one in the flat layout).
+    pub(crate) dir: OwnedFd,
+    /// Where that is.
+    pub(crate) path: PathBuf,
+}
+
+/// Makes `EXECUTE/dir_N` (and `scratch` in it), its subdirectories and its files.
+pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
+    let Sandbox { execute, slot, nested, mode, .. } = &plan.sandbox;
+    let execute_dir = openat(rustix::fs::CWD, execute.as_path(), DIRECTORY, Mode::empty())
+        .at(Step::Sandbox, format!("EXECUTE directory {}", execute.display()))?;
+    let slot_path = plan.sandbox.slot_path();
+    let owner = &plan.account.ids;
+    let made = |path: &Path| format!("making sandbox {}", path.display());
+
+    mkdirat(&execute_dir, slot.as_str(), Mode::RWXU).at(Step::Sandbox, made(&slot_path))?;
+    // From here on whatever fails must not leave the directory behind.
+    let fill = || -> Result<Made, Failure> {
+        let slot_fd = openat(&execute_dir, slot.as_str(), DIRECTORY, Mode::empty())
+            .at(Step::Sandbox, slot_path.display())?;
+        let slot_dir = Flock::lock(File::from(slot_fd), FlockArg::LockSharedNonblock)
+            .map_err(|(_, errno)| errno)
+            .at(Step::Sandbox, format!("locking {}", slot_path.display()))?;
+        let mode = Mode::from_raw_mode(*mode);
+        let dir = if *nested {
+            own(slot_dir.as_fd(), daemon, Mode::from_raw_mode(0o755), &slot_path)?;
+            let inner = [("htcondor", daemon, Mode::from_raw_mode(0o755)),
+                ("user", owner, Mode::RWXU),
+                ("scratch", owner, mode)];
+            for (name, ids, mode) in inner {
+                let path = slot_path.join(name);
+                mkdirat(slot_dir.as_fd(), name, Mode::RWXU).at(Step::Sandbox, made(&path))?;
+                let dir = openat(slot_dir.as_fd(), name, DIRECTORY, Mode::empty())
+                    .at(Step::Sandbox, path.display())?;
+                own(dir.as_fd(), ids, mode, &path)?;
+            }
+            openat(slot_dir.as_fd(), "scratch", DIRECTORY, Mode::empty())
+                .at(Step::Sandbox, slot_path.display())?
+        } else {
+            own(slot_dir.as_fd(), owner, mode, &slot_path)?;
+            slot_dir.as_fd().try_clone_to_owned().at(Step::Sandbox, slot_path.display())?
+        };
+        let execute = execute_dir.try_clone().at(Step::Sandbox, execute.display())?;
+        let made = Made {
+            execute,
+            slot: slot.clone(),
+            owner: owner.clone(),
+            slot_dir,
+            dir,
+            path: plan.sandbox.path(),
+        };
+        made.fill(&plan.sandbox)?;
+        Ok(made)
+    };
+    fill().inspect_err(|_| {
+        let _ = remove_slot(execute_dir.as_fd(), slot, owner);
+    })
+}
+
+/// Gives a directory that was just made to its owner. `fchown` by descriptor: no name is looked up
+/// again.
+fn own(dir: BorrowedFd<'_>, ids: &Ids, mode: Mode, path: &Path) -> Result<(), Failure> {
+    rustix::fs::fchmod(dir, mode).at(Step::Sandbox, path.display())?;
+    if rustix::process::geteuid().is_root() {
+        chownat(
+            dir,
+            "",
+            Some(rustix::fs::Uid::from_raw(ids.uid)),
+            Some(rustix::fs::Gid::from_raw(ids.gid)),
+            AtFlags::EMPTY_PATH,
+        )
+        .at(Step::Sandbox, path.display())?;
+    }
+    Ok(())
+}
+
+impl Made {
+    /// Subdirectories and files, made with the job's own rights.
+    fn fill(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        let _rights = Borrowed::rights_of(&self.owner).at(Step::Sandbox, "the job's rights")?;
+        for relative in &sandbox.directories {
+            self.directory(relative)
+                .at(Step::Sandbox, self.path.join(relative).display())?;
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        for (name, content) in &sandbox.files {
+            let write = || -> std::io::Result<()> {
+                let fd = openat(&self.dir, name.as_str(), flags, Mode::from_raw_mode(0o644))?;
+                File::from(fd).write_all(content.as_bytes())
+            };
+            write().at(Step::Sandbox, format!("writing {}", self.path.join(name).display()))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a directory with its parents; a part that exists may not be a link.
+    fn directory(&self, relative: &Path) -> std::io::Result<()> {
+        let mut here = self.dir.try_clone()?;
+        for part in relative.components() {
+            let Component::Normal(name) = part else {
+                return Err(std::io::ErrorKind::InvalidInput.into());
+            };
+            match mkdirat(&here, name, Mode::RWXU) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            here = openat(&here, name, DIRECTORY, Mode::empty())?;
+        }
+        Ok(())
+    }
+
+    /// A directory of the sandbox as a place to mount from; links are refused.
+    pub(crate) fn place(dir: BorrowedFd<'_>, relative: &Path) -> std::io::Result<OwnedFd> {
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+        Ok(openat2(dir, relative, flags, Mode::empty(), how)?)
+    }
+
+    /// Kibibytes that the job's directory takes, and the number of files, as far as the job itself
+    /// could see them.
+    pub(crate) fn measure(&self) -> (u64, u64) {
+        match Borrowed::rights_of(&self.owner) {
+            Ok(_rights) => crate::report::disk::measure(self.dir.as_fd()),
+            Err(_) => (0, 0),
+        }
+    }
+
+    /// Removes everything.
+    pub(crate) fn remove(self) -> Result<(), Failure> {
+        let Self { execute, slot, owner, slot_dir, dir, path } = self;
+        drop((slot_dir, dir));
+        remove_slot(execute.as_fd(), &slot, &owner)
+            .at(Step::Cleanup, format!("removing sandbox {}", path.display()))
+    }
+}
+
+/// First with the job's own rights, which suffice for what the job made and can't hurt anybody
+/// else; then the frame, which is the daemons'.
+fn remove_slot(execute: BorrowedFd<'_>, slot: &str, owner: &Ids) -> std::io::Result<()> {
+    let slot_fd = match openat(execute, slot, DIRECTORY, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let inner = ["scratch", "user", ""];
+    for name in inner {
+        let dir = if name.is_empty() {
+            Ok(slot_fd.try_clone()?)
+        } else {
+            openat(&slot_fd, name, DIRECTORY, Mode::empty())
+        };
+        let Ok(dir) = dir else { continue };
+        let theirs = rustix::fs::fstat(&dir)?.st_uid == owner.uid;
+        if theirs {
+            let _rights = Borrowed::rights_of(owner)?;
+            remove::empty(dir.as_fd())?;
+        }
+    }
+    remove::empty(slot_fd.as_fd())?;
+    unlinkat(execute, slot, AtFlags::REMOVEDIR)?;
+    Ok(())
+}
+
+/// Removes sandboxes whose starter is gone (killed together with its launcher): no process has
+/// their number and nobody holds their lock. In a pool the startd does this.
+pub(crate) fn remove_stale(execute: &Path) -> Vec<(PathBuf, Result<(), std::io::Error>)> {
+    let Ok(execute_fd) = openat(rustix::fs::CWD, execute, DIRECTORY, Mode::empty()) else {
+        return Vec::new();
+    };
+    let Ok(entries) = std::fs::read_dir(execute) else { return Vec::new() };
+    let mut removed = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(slot) = name.to_str() else { continue };
+        let number = slot.strip_prefix("dir_").and_then(|n| n.parse::<i32>().ok());
+        let Some(pid) = number.filter(|n| *n > 0) else { continue };
+        let alive = !matches!(
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None),
+            Err(nix::errno::Errno::ESRCH)
+        );
+        if alive {
+            continue;
+        }
+        let Ok(fd) = openat(&execute_fd, slot, DIRECTORY, Mode::empty()) else { continue };
+        if let Ok(lock) = Flock::lock(File::from(fd), FlockArg::LockExclusiveNonblock) {
+            let result = remove_abandoned(execute_fd.as_fd(), slot, &lock);
+            removed.push((execute.join(slot), result));
+        }
+    }
+    removed
+}
+
+/// Whose files they were is told by the job's directory.
+fn remove_abandoned(execute: BorrowedFd<'_>, slot: &str, lock: &File) -> std::io::Result<()> {
+    let inner = openat(lock, "scratch", DIRECTORY, Mode::empty());
+    let stat = match &inner {
+        Ok(dir) => rustix::fs::fstat(dir)?,
+        Err(_) => rustix::fs::fstat(lock)?,
+    };
+    let owner = Ids { uid: stat.st_uid, gid: stat.st_gid, groups: Vec::new() };
+    remove_slot(execute, slot, &owner)
+}
+
+/// The names and numbers in the plan must be ones that this launcher would have chosen itself.
+pub(crate) fn check(
+    sandbox: &Sandbox,
+    account: &Account,
+    execute: &Path,
+    supervisor: u32,
+) -> Result<(), Failure> {
+    let plain = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
+    let honest = sandbox.execute == execute
+        && sandbox.slot == format!("dir_{supervisor}")
+        && matches!(sandbox.mode, 0o700 | 0o750 | 0o755)
+        && sandbox.directories.iter().all(|dir| plain(dir))
+        && sandbox.files.iter().all(|(name, _)| plain(Path::new(name)) && !name.contains('/'))
+        && account.ids.uid != 0;
+    if honest {
+        Ok(())
+    } else {
+        Err(Failure::host(Step::Sandbox, "the plan's sandbox isn't one of this starter"))
+    }
+}

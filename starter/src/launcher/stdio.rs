@@ -1,0 +1,83 @@
+//! The job's standard files, opened with the job's rights before it starts.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::io::Errno;
+
+use crate::failure::{Context, Failure, Reason, Step, hold};
+use crate::plan::{Plan, Stdio};
+use crate::sys::privilege::Borrowed;
+
+/// Standard input, output and error.
+#[derive(Debug)]
+pub(crate) struct Files(pub(crate) [OwnedFd; 3]);
+
+/// Opens all three. A file that can't be opened holds the job with the errno as subcode, as stock
+/// does.
+pub(crate) fn open(plan: &Plan) -> Result<Files, Failure> {
+    let _rights = Borrowed::rights_of(&plan.account.ids).at(Step::Stdio, "the job's rights")?;
+    let [input, output, error] = &plan.program.stdio;
+    let input = match input {
+        Stdio::File(path) => open_one(path, OFlags::RDONLY, hold::UNABLE_TO_OPEN_INPUT, "input")?,
+        Stdio::Inherit => inherit(io::stdin().as_fd())?,
+        Stdio::Null | Stdio::SameAsOutput => null(OFlags::RDONLY)?,
+    };
+    let write = |stdio: &Stdio, what: &str, own: OwnedFd| match stdio {
+        Stdio::File(path) => open_output(path, plan.program.append, what),
+        Stdio::Inherit => Ok(own),
+        Stdio::Null | Stdio::SameAsOutput => null(OFlags::WRONLY),
+    };
+    let own_output = inherit(io::stdout().as_fd())?;
+    let own_error = inherit(io::stderr().as_fd())?;
+    let output = write(output, "output", own_output)?;
+    let error = match error {
+        Stdio::SameAsOutput => output.try_clone().at(Step::Stdio, "standard error")?,
+        other => write(other, "error", own_error)?,
+    };
+    Ok(Files([input, output, error]))
+}
+
+fn inherit(fd: std::os::fd::BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    fd.try_clone_to_owned().at(Step::Stdio, "the starter's own standard files")
+}
+
+fn null(access: OFlags) -> Result<OwnedFd, Failure> {
+    openat(CWD, "/dev/null", access | OFlags::CLOEXEC, Mode::empty()).at(Step::Stdio, "/dev/null")
+}
+
+fn open_output(path: &Path, append: bool, what: &str) -> Result<OwnedFd, Failure> {
+    let base = OFlags::WRONLY | OFlags::CREATE;
+    let how = if append { OFlags::APPEND } else { OFlags::TRUNC };
+    open_one(path, base | how, hold::UNABLE_TO_OPEN_OUTPUT, what)
+}
+
+/// O_NONBLOCK keeps a FIFO without a peer from stopping the starter; a file then loses it again.
+fn open_one(path: &Path, flags: OFlags, code: i32, what: &str) -> Result<OwnedFd, Failure> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let opened = openat(CWD, path, flags, Mode::from_raw_mode(0o644)).and_then(|fd| {
+        let flags = fcntl_getfl(&fd)?;
+        fcntl_setfl(&fd, flags - OFlags::NONBLOCK)?;
+        Ok(fd)
+    });
+    match opened {
+        Ok(fd) if File::from(fd.try_clone().at(Step::Stdio, "dup")?).metadata().is_ok_and(|m| m.is_dir()) => {
+            Err(failure(path, Errno::ISDIR, code, what))
+        }
+        Ok(fd) => Ok(fd),
+        Err(errno) => Err(failure(path, errno, code, what)),
+    }
+}
+
+fn failure(path: &Path, errno: Errno, code: i32, what: &str) -> Failure {
+    let error = io::Error::from(errno);
+    Failure::job(
+        Step::Stdio,
+        code,
+        errno.raw_os_error(),
+        format!("Failed to open '{}' as standard {what}: {}", path.display(), Reason(&error)),
+    )
+}

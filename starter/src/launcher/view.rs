@@ -1,0 +1,302 @@
+//! The job's view of the file system, built by descriptor in a mount namespace of its own.
+//!
+//! The order of work:
+//! 1. the whole tree becomes a slave of the machine's: later automounts arrive, nothing leaves;
+//! 2. the sandbox is opened through the new namespace and must be the directory that was made;
+//! 3. a copy of the root's mounts is attached on EXECUTE, as a first foothold;
+//! 4. the mounts of the plan are made in it, in order; a missing directory is made without writing
+//!    to the root: its parent is replaced by a memory file system with the parent's entries bound in;
+//! 5. the copy becomes `/` by pivot_root, and the old tree is detached, not just hidden.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, fstat, mkdirat, openat, openat2,
+    readlinkat, symlinkat,
+};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+
+use super::devices;
+use super::root;
+use super::sandbox::Made;
+use crate::failure::{Context, Failure, Step};
+use crate::plan::{Mount, Plan, Root, What};
+use crate::sys::mount::{Deny, attach, copy_tree, new_filesystem, restrict};
+
+/// A directory with more entries than this is not rebuilt to add a mount point to it.
+const MAX_REBUILT_ENTRIES: usize = 1024;
+
+const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+const HARMLESS: Deny = Deny::SETUID.union(Deny::DEVICES);
+
+/// The identity of the sandbox, to find the same directory again in another mount namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Of an open directory.
+    pub(crate) fn of(dir: BorrowedFd<'_>) -> io::Result<Self> {
+        let stat = fstat(dir)?;
+        Ok(Self { device: stat.st_dev, inode: stat.st_ino })
+    }
+}
+
+/// A view under construction.
+struct View {
+    /// The directory that will be `/`.
+    root: OwnedFd,
+    /// Device numbers of memory file systems that this view made, where directories may be added.
+    ours: Vec<u64>,
+}
+
+/// Builds the view of the plan and makes it this process's root. Called in the new mount namespace.
+pub(crate) fn build(plan: &Plan, sandbox: Identity) -> Result<(), Failure> {
+    mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
+        .at(Step::View, "making / a slave of the machine's mounts")?;
+    let sandbox_dir = find_sandbox(plan, sandbox)?;
+    let tree = copy_root(plan)?;
+    let foothold = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())
+        .at(Step::View, plan.sandbox.execute.display())?;
+    let own_sandbox = copy_tree(sandbox_dir.as_fd(), false)
+        .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
+        .at(Step::View, "the sandbox")?;
+    let private = private_copies(plan, sandbox_dir.as_fd())?;
+    let system = openat(CWD, "/sys", PLACE, Mode::empty()).at(Step::View, "/sys")?;
+    attach(tree.as_fd(), foothold.as_fd()).at(Step::View, "attaching the new root")?;
+
+    let mut view = View { root: tree, ours: Vec::new() };
+    let mut private = private.into_iter();
+    for mount in &plan.mounts {
+        let what = mount.target.display();
+        match &mount.what {
+            What::Private(_) => {
+                let copy = private.next().ok_or_else(|| Failure::host(Step::View, "no copy"))?;
+                view.mount(copy.as_fd(), &mount.target)
+            }
+            What::OwnSandboxOnly => view.own_sandbox_only(plan, own_sandbox.as_fd()),
+            What::Memory => memory("1777").and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
+            What::Devices => devices::filesystem(!plan.namespaces.user)
+                .and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
+            What::System => copy_tree(system.as_fd(), true)
+                .and_then(|copy| {
+                    let deny = HARMLESS | Deny::WRITE | Deny::EXEC;
+                    restrict(copy.as_fd(), deny, true).map(|()| copy)
+                })
+                .and_then(|copy| view.mount(copy.as_fd(), &mount.target)),
+            // Needs a process of the new PID namespace; only the place is prepared here.
+            What::Processes => view.place(&mount.target).map(drop),
+        }
+        .at(Step::View, format!("mounting {what} ({})", mount.why))?;
+    }
+    enter(&view.root)
+}
+
+/// Mounts the job's own /proc. Called by a process of the job's PID namespace.
+pub(crate) fn mount_processes(mounts: &[Mount]) -> Result<(), Failure> {
+    for mount in mounts.iter().filter(|mount| mount.what == What::Processes) {
+        let made = || -> io::Result<()> {
+            let proc = new_filesystem("proc", &[], HARMLESS | Deny::EXEC)?;
+            let target = openat(CWD, mount.target.as_path(), PLACE, Mode::empty())?;
+            attach(proc.as_fd(), target.as_fd())
+        };
+        made().at(Step::View, format!("mounting {}", mount.target.display()))?;
+    }
+    Ok(())
+}
+
+fn find_sandbox(plan: &Plan, identity: Identity) -> Result<OwnedFd, Failure> {
+    let path = plan.sandbox.path();
+    let find = || -> io::Result<OwnedFd> {
+        let execute = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())?;
+        let relative = path.strip_prefix(&plan.sandbox.execute).map_err(io::Error::other)?;
+        let dir = Made::place(execute.as_fd(), relative)?;
+        if Identity::of(dir.as_fd())? == identity {
+            Ok(dir)
+        } else {
+            Err(io::Error::other("it is not the directory that was made"))
+        }
+    };
+    find().at(Step::View, format!("sandbox {}", path.display()))
+}
+
+/// A detached copy of the root's mounts: the machine's as they are, a named root read-only and
+/// without set-uid programs or devices.
+fn copy_root(plan: &Plan) -> Result<OwnedFd, Failure> {
+    match &plan.root {
+        Root::Host => openat(CWD, "/", PLACE, Mode::empty())
+            .map_err(io::Error::from)
+            .and_then(|root| copy_tree(root.as_fd(), true))
+            .at(Step::View, "the machine's root"),
+        Root::Named(named) => {
+            let dir = root::open(named)?;
+            copy_tree(dir.as_fd(), true)
+                .and_then(|copy| {
+                    restrict(copy.as_fd(), HARMLESS | Deny::WRITE, true).map(|()| copy)
+                })
+                .at(Step::Root, named.path.display())
+        }
+    }
+}
+
+/// Detached copies of the sandbox's directories, in the order of the plan's mounts.
+fn private_copies(plan: &Plan, sandbox: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, Failure> {
+    let wanted = plan.mounts.iter().filter_map(|mount| match &mount.what {
+        What::Private(relative) => Some(relative),
+        _ => None,
+    });
+    wanted
+        .map(|relative| {
+            Made::place(sandbox, relative)
+                .and_then(|dir| copy_tree(dir.as_fd(), false))
+                .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
+                .at(Step::View, format!("sandbox/{}", relative.display()))
+        })
+        .collect()
+}
+
+fn memory(mode: &str) -> io::Result<OwnedFd> {
+    new_filesystem("tmpfs", &[("mode", mode)], HARMLESS)
+}
+
+/// pivot_root onto itself: the old root ends up on top of the new one and is detached there.
+fn enter(root: &OwnedFd) -> Result<(), Failure> {
+    rustix::process::fchdir(root).at(Step::View, "entering the new root")?;
+    rustix::process::pivot_root(".", ".").at(Step::View, "pivot_root")?;
+    unmount(".", UnmountFlags::DETACH).at(Step::View, "detaching the old root")?;
+    rustix::process::chdir("/").at(Step::View, "the new root")
+}
+
+impl View {
+    /// Attaches a mount at a path of the view.
+    fn mount(&mut self, mount: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
+        let place = self.place(target)?;
+        attach(mount, place.as_fd())
+    }
+
+    /// Covers EXECUTE by an empty directory with nothing in it but the way to the job's sandbox.
+    fn own_sandbox_only(&mut self, plan: &Plan, sandbox: BorrowedFd<'_>) -> io::Result<()> {
+        let cover = memory("0755")?;
+        let relative = plan.sandbox.path();
+        let relative =
+            relative.strip_prefix(&plan.sandbox.execute).map_err(io::Error::other)?.to_path_buf();
+        let mut here = cover.try_clone()?;
+        for part in relative.components() {
+            mkdirat(&here, part.as_os_str(), Mode::from_raw_mode(0o755))?;
+            here = openat(&here, part.as_os_str(), PLACE, Mode::empty())?;
+        }
+        self.mount(cover.as_fd(), &plan.sandbox.execute)?;
+        // The places below the cover are looked up again, because those above were opened before
+        // it was attached and belong to the detached mount.
+        let place = Self::resolve(self.root.as_fd(), &plan.sandbox.path())?;
+        attach(sandbox, place.as_fd())?;
+        restrict(cover.as_fd(), HARMLESS | Deny::WRITE, false)
+    }
+
+    /// Links are followed as the job will follow them: within the new root.
+    fn resolve(root: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<OwnedFd> {
+        let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        openat2(root, path, PLACE, Mode::empty(), how)
+    }
+
+    /// The directory at a path, made if it is missing.
+    fn place(&mut self, target: &Path) -> io::Result<OwnedFd> {
+        match Self::resolve(self.root.as_fd(), target) {
+            Err(Errno::NOENT) => {}
+            other => return Ok(other?),
+        }
+        let mut path = PathBuf::from("/");
+        for component in target.components() {
+            let Component::Normal(name) = component else { continue };
+            let parent = path.clone();
+            path.push(name);
+            match Self::resolve(self.root.as_fd(), &path) {
+                Ok(_) => continue,
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let place = self.writable(&parent)?;
+            match mkdirat(&place, name, Mode::from_raw_mode(0o755)) {
+                Ok(()) => {}
+                Err(Errno::EXIST) => {
+                    return Err(io::Error::other(format!(
+                        "{} is a link that leads nowhere",
+                        path.display()
+                    )));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Self::resolve(self.root.as_fd(), target)?)
+    }
+
+    /// The directory at a path in a form to which entries can be added without changing the root:
+    /// already ours, or rebuilt.
+    fn writable(&mut self, path: &Path) -> io::Result<OwnedFd> {
+        let place = Self::resolve(self.root.as_fd(), path)?;
+        if self.ours.contains(&fstat(&place)?.st_dev) {
+            return Ok(place);
+        }
+        let rebuilt = rebuild(place.as_fd())?;
+        self.ours.push(fstat(&rebuilt)?.st_dev);
+        attach(rebuilt.as_fd(), place.as_fd())?;
+        if path == Path::new("/") {
+            self.root = rebuilt.try_clone()?;
+        }
+        Ok(rebuilt)
+    }
+}
+
+/// A memory file system with the same entries as a directory: directories and files are bound,
+/// links are made again.
+fn rebuild(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let copy = new_filesystem("tmpfs", &[("mode", "0755")], HARMLESS)?;
+    fchmod_path(copy.as_fd(), fstat(dir)?.st_mode)?;
+    let readable = openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut count = 0;
+    for entry in Dir::read_from(&readable)? {
+        let entry = entry?;
+        let name: CString = entry.file_name().to_owned();
+        if name.as_c_str() == c"." || name.as_c_str() == c".." {
+            continue;
+        }
+        count += 1;
+        if count > MAX_REBUILT_ENTRIES {
+            return Err(io::Error::other(
+                "a mount point is missing in a directory with too many entries: make it there",
+            ));
+        }
+        let nofollow = PLACE | OFlags::NOFOLLOW;
+        let original = openat(&readable, &name, nofollow, Mode::empty())?;
+        match FileType::from_raw_mode(fstat(&original)?.st_mode) {
+            FileType::Symlink => {
+                let target = readlinkat(&readable, &name, Vec::new())?;
+                symlinkat(&target, &copy, &name)?;
+            }
+            kind => {
+                if kind == FileType::Directory {
+                    mkdirat(&copy, &name, Mode::from_raw_mode(0o755))?;
+                } else {
+                    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                    openat(&copy, &name, flags, Mode::from_raw_mode(0o644))?;
+                }
+                let place = openat(&copy, &name, nofollow, Mode::empty())?;
+                attach(copy_tree(original.as_fd(), true)?.as_fd(), place.as_fd())?;
+            }
+        }
+    }
+    Ok(copy)
+}
+
+/// fchmod refuses the descriptor of a mount, which is only a place.
+fn fchmod_path(dir: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let real = openat(dir, ".", flags, Mode::empty())?;
+    Ok(fchmod(real, Mode::from_raw_mode(mode & 0o7777))?)
+}

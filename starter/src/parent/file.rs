@@ -1,0 +1,64 @@
+//! A job ad from a file, a result ad to a file: no pool.
+
+use std::fs::File;
+use std::io::{Read, Write};
+
+use classad::ClassAd;
+
+use super::Parent;
+use crate::failure::{Context, Failure, Step, hold};
+use crate::job::MAX_AD;
+use crate::report::ad::Outcome;
+
+/// Input and output, opened with the rights of whoever called the starter, before they are given up.
+#[derive(Debug)]
+pub(crate) struct FileParent {
+    /// Where the ad comes from: a name for messages, and the open file.
+    pub(crate) input: (String, Box<File>),
+    /// Turns the text into an ad: an ad in any form, or a submit description.
+    pub(crate) reader: fn(&str, &[u8]) -> Result<ClassAd, Failure>,
+    /// Where the result goes, if anywhere.
+    pub(crate) output: Option<(String, File)>,
+    /// ClusterId and ProcId from the command line, which win over those in the ad.
+    pub(crate) ids: (Option<i64>, Option<i64>),
+}
+
+/// An ad in old, new or JSON form.
+pub(crate) fn read_ad(name: &str, text: &[u8]) -> Result<ClassAd, Failure> {
+    ClassAd::parse_auto(text).map_err(|error| {
+        let (line, column) = error.line_column(text);
+        invalid(format!("{name}:{line}:{column}: job ad: {}", error.message()))
+    })
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::job(Step::JobAd, hold::JOB_NOT_VALID, 0, message)
+}
+
+impl Parent for FileParent {
+    fn job_ad(&mut self) -> Result<ClassAd, Failure> {
+        let (name, file) = &mut self.input;
+        let mut text = Vec::new();
+        file.take(MAX_AD + 1).read_to_end(&mut text).at(Step::JobAd, format!("reading {name}"))?;
+        if text.len() as u64 > MAX_AD {
+            return Err(invalid(format!(
+                "{name}: the job ad is larger than {} MiB, which no real one is",
+                MAX_AD >> 20
+            )));
+        }
+        let mut ad = (self.reader)(name, &text)?;
+        for (name, id) in [("ClusterId", self.ids.0), ("ProcId", self.ids.1)] {
+            if let Some(id) = id {
+                ad.insert_value(name, id);
+            }
+        }
+        Ok(ad)
+    }
+
+    fn started(&mut self, _pid: i32) {}
+
+    fn finished(&mut self, _outcome: &Outcome, ad: &ClassAd) -> Result<(), Failure> {
+        let Some((name, file)) = &mut self.output else { return Ok(()) };
+        file.write_all(&ad.to_old_bytes()).at(Step::Output, format!("writing {name}"))
+    }
+}

@@ -1,0 +1,69 @@
+//! Limits and priorities of the job's processes.
+
+use classad::ClassAd;
+use serde::{Deserialize, Serialize};
+
+use crate::job::Job;
+use crate::knobs::Knobs;
+
+/// oom_score_adj of a job: the kernel kills jobs before daemons. The value is the stock starter's.
+const OOM_SCORE_ADJ: i32 = 800;
+
+/// What the job's process is given just before it starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Limits {
+    /// Added to the niceness, 0 to 19.
+    pub(crate) nice: i32,
+    /// RLIMIT_CORE in bytes; `None` is unlimited.
+    pub(crate) core: Option<u64>,
+    /// RLIMIT_AS in bytes, where the admin set one.
+    pub(crate) address_space: Option<u64>,
+    /// oom_score_adj.
+    pub(crate) oom_score_adj: i32,
+    /// File creation mask.
+    pub(crate) umask: u32,
+    /// An empty session keyring instead of the daemons'.
+    pub(crate) own_keyring: bool,
+}
+
+impl Limits {
+    /// From the knobs and the job, by the stock starter's rules.
+    pub(crate) fn new(job: &Job, knobs: &Knobs, machine: &ClassAd) -> Self {
+        Self {
+            nice: nice(job, knobs),
+            core: core(job),
+            address_space: address_space(job, knobs, machine),
+            oom_score_adj: OOM_SCORE_ADJ,
+            umask: 0o022,
+            own_keyring: true,
+        }
+    }
+}
+
+/// JOB_RENICE_INCREMENT, evaluated in the job ad: a bad value counts as 10.
+fn nice(job: &Job, knobs: &Knobs) -> i32 {
+    let Some(text) = &knobs.job_renice_increment else { return 0 };
+    let value = classad::Expr::parse_old(text).ok().map(|expr| expr.eval_in(&job.ad));
+    match value {
+        Some(classad::Value::Int(number)) => i32::try_from(number.clamp(0, 19)).unwrap_or(19),
+        _ => 10,
+    }
+}
+
+/// CoreSize of the job: absent means none, negative means unlimited.
+fn core(job: &Job) -> Option<u64> {
+    match job.core_size {
+        None => Some(0),
+        Some(size) => u64::try_from(size).ok(),
+    }
+}
+
+/// STARTER_RLIMIT_AS, in MiB, an expression over the machine and the job ad.
+fn address_space(job: &Job, knobs: &Knobs, machine: &ClassAd) -> Option<u64> {
+    let text = knobs.starter_rlimit_as.as_ref()?;
+    let expr = classad::Expr::parse_old(text).ok()?;
+    match expr.eval_in_match(machine, &job.ad) {
+        classad::Value::Int(mib) if mib > 0 => u64::try_from(mib).ok()?.checked_mul(1 << 20),
+        _ => None,
+    }
+}

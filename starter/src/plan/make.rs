@@ -1,0 +1,247 @@
+//! From (job, knobs, host, account) to the plan. Pure: nothing is opened, asked or changed here.
+
+use std::path::{Path, PathBuf};
+
+use classad::ClassAd;
+
+use super::environment::{Surroundings, environment};
+use super::mounts::mounts;
+use super::{
+    Account, Files, Host, InputFile, Limits, Namespaces, PidOne, Plan, Program, Root, Sandbox, Stdio,
+    What, roots,
+};
+use crate::failure::{Failure, Step};
+use crate::job::{Job, Transfer};
+use crate::knobs::Knobs;
+use crate::sys::privilege::Ids;
+
+/// Everything that a plan is made of.
+pub(crate) struct Inputs<'a> {
+    /// The job.
+    pub(crate) job: &'a Job,
+    /// The admin's configuration.
+    pub(crate) knobs: &'a Knobs,
+    /// The machine.
+    pub(crate) host: &'a Host,
+    /// The account, looked up.
+    pub(crate) account: Account,
+    /// The machine ad; empty without a pool.
+    pub(crate) machine: &'a ClassAd,
+    /// The slot's name without the host.
+    pub(crate) slot: &'a str,
+    /// The starter's own environment.
+    pub(crate) environment: &'a [(String, String)],
+    /// Standard files that the command line named in place of the job's own.
+    pub(crate) stdio: [Option<Stdio>; 3],
+    /// Whose rights open the job's files outside the sandbox; `None`: the caller's.
+    pub(crate) submitter: Option<Ids>,
+}
+
+/// Makes the plan, or says why there can't be one.
+pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
+    let Inputs { job, knobs, host, account, .. } = &inputs;
+    let root = roots::choose(job, knobs, &host.name)?;
+    let (namespaces, not_applied) = namespaces(knobs, host, &root)?;
+    let (mounts, directories) = if namespaces.mount {
+        mounts(job, knobs, &root, namespaces.pid)?
+    } else {
+        (Vec::new(), Vec::new())
+    };
+
+    let sandbox = Sandbox {
+        execute: knobs.execute.clone(),
+        slot: format!("dir_{}", host.pid),
+        nested: knobs.starter_nested_scratch,
+        mode: knobs.job_execdir_permissions.mode(),
+        directories,
+        files: vec![
+            (".job.ad".to_owned(), job.ad.to_old_string()),
+            (".machine.ad".to_owned(), inputs.machine.to_old_string()),
+        ],
+    };
+    let directory = match job.transfer {
+        Some(_) => sandbox.path(),
+        None => job.iwd.clone(),
+    };
+    let private_tmp = mounts.iter().any(|mount| {
+        mount.target == Path::new("/tmp") && matches!(mount.what, What::Private(_))
+    });
+    let surroundings = Surroundings {
+        account,
+        sandbox: &sandbox,
+        slot: inputs.slot,
+        directory: &directory.to_string_lossy(),
+        pid: host.pid,
+        private_tmp,
+        own: inputs.environment,
+    };
+    let environment = environment(job, knobs, &surroundings)?;
+    let mut program = Program {
+        path: program_path(job, &sandbox),
+        arguments: job.arguments.iter().map(|argument| argument.clone().into_bytes()).collect(),
+        environment: environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}").into_bytes())
+            .collect(),
+        stdio: stdio(job, &sandbox, &inputs.stdio),
+        append: job.append,
+        directory,
+    };
+    if let Some(wrapper) = &knobs.user_job_wrapper {
+        let wrapped = std::mem::replace(&mut program.path, wrapper.clone());
+        program.arguments.insert(0, wrapped.into_os_string().into_encoded_bytes());
+    }
+    for bytes in program.arguments.iter().chain(&program.environment) {
+        if bytes.contains(&0) {
+            return Err(Failure::job(
+                Step::Plan,
+                crate::failure::hold::JOB_NOT_VALID,
+                0,
+                "an argument or environment variable has a NUL character, which no program can get",
+            ));
+        }
+    }
+    let limits = Limits::new(job, knobs, inputs.machine);
+    let files = files(job, inputs.submitter.clone());
+    Ok(Plan {
+        job: job.id(),
+        account: inputs.account,
+        sandbox,
+        root,
+        namespaces,
+        mounts,
+        files,
+        limits,
+        program,
+        not_applied,
+    })
+}
+
+/// As much as can be had; an error where what can't be had was demanded.
+fn namespaces(
+    knobs: &Knobs,
+    host: &Host,
+    root: &Root,
+) -> Result<(Namespaces, Vec<String>), Failure> {
+    let user = !host.privileged && host.user_namespaces;
+    let possible = knobs.per_job_namespaces && (host.privileged || user);
+    let mut not_applied = Vec::new();
+    if !possible {
+        let why = if knobs.per_job_namespaces {
+            "the starter isn't root and user namespaces are off (sysctl user.max_user_namespaces, \
+             kernel.apparmor_restrict_unprivileged_userns)"
+        } else {
+            "PER_JOB_NAMESPACES is False"
+        };
+        let demanded = [
+            (matches!(root, Root::Named(_)), "a named root"),
+            (knobs.use_pid_namespaces == Some(true), "USE_PID_NAMESPACES"),
+            (knobs.mount_under_scratch_set, "MOUNT_UNDER_SCRATCH"),
+            (knobs.no_job_networking, "NO_JOB_NETWORKING"),
+        ];
+        if let Some((_, what)) = demanded.iter().find(|(wanted, _)| *wanted) {
+            return Err(Failure::host(Step::Plan, format!("{what} can't be had here: {why}")));
+        }
+        for what in ["mnt", "pid", "ipc", "uts", "cgroup"] {
+            not_applied.push(format!("{what}: {why}"));
+        }
+    }
+    let pid = match (possible && knobs.use_pid_namespaces != Some(false), knobs.use_pid_namespace_init)
+    {
+        (false, _) => PidOne::Shared,
+        (true, true) => PidOne::Init,
+        (true, false) => PidOne::Job,
+    };
+    let namespaces = Namespaces {
+        mount: possible,
+        pid,
+        ipc: possible,
+        uts: possible,
+        cgroup: possible,
+        net: possible && knobs.no_job_networking,
+        user,
+    };
+    Ok((namespaces, not_applied))
+}
+
+/// The path of the program as the job sees it.
+fn program_path(job: &Job, sandbox: &Sandbox) -> PathBuf {
+    match &job.transfer {
+        Some(Transfer { executable: true, .. }) => match job.cmd.file_name() {
+            Some(name) => sandbox.path().join(name),
+            None => job.cmd.clone(),
+        },
+        Some(_) => sandbox.path().join(&job.cmd),
+        None => job.iwd.join(&job.cmd),
+    }
+}
+
+/// With transfer, standard files live in the sandbox under fixed names and are renamed on the way
+/// out; without, the job's own paths are opened.
+fn stdio(job: &Job, sandbox: &Sandbox, given: &[Option<Stdio>; 3]) -> [Stdio; 3] {
+    let default = |number: usize, name: &str| -> Stdio {
+        let Some(path) = &job.stdio[number] else { return Stdio::Null };
+        match (&job.transfer, number) {
+            (None, _) => Stdio::File(job.iwd.join(path)),
+            (Some(_), 0) => match path.file_name() {
+                Some(file) => Stdio::File(sandbox.path().join(file)),
+                None => Stdio::File(sandbox.path().join(path)),
+            },
+            (Some(_), _) => Stdio::File(sandbox.path().join(name)),
+        }
+    };
+    let names = ["", "_condor_stdout", "_condor_stderr"];
+    let choose = |number: usize| {
+        given[number].clone().unwrap_or_else(|| default(number, names[number]))
+    };
+    let mut stdio = [choose(0), choose(1), choose(2)];
+    if stdio[2] == stdio[1] && matches!(stdio[1], Stdio::File(_)) || same_output(job, given) {
+        stdio[2] = Stdio::SameAsOutput;
+    }
+    stdio
+}
+
+fn same_output(job: &Job, given: &[Option<Stdio>; 3]) -> bool {
+    given[1].is_none() && given[2].is_none() && job.stdio[1].is_some() && job.stdio[1] == job.stdio[2]
+}
+
+fn files(job: &Job, submitter: Option<Ids>) -> Files {
+    let Some(transfer) = &job.transfer else {
+        return Files { home: job.iwd.clone(), submitter, ..Files::default() };
+    };
+    let mut input = Vec::new();
+    if transfer.executable {
+        input.push(input_file(job, &job.cmd.to_string_lossy(), true));
+    }
+    if let Some(path) = &job.stdio[0] {
+        input.push(input_file(job, &path.to_string_lossy(), false));
+    }
+    for path in &transfer.input {
+        input.push(input_file(job, path, false));
+    }
+    let mut remaps = transfer.remaps.clone();
+    for (number, name) in [(1, "_condor_stdout"), (2, "_condor_stderr")] {
+        if let Some(path) = &job.stdio[number] {
+            remaps.push((name.into(), path.clone()));
+        }
+    }
+    Files {
+        input,
+        output: transfer.output.clone(),
+        remaps,
+        home: job.iwd.clone(),
+        submitter,
+        transfer: true,
+    }
+}
+
+fn input_file(job: &Job, path: &str, executable: bool) -> InputFile {
+    let source = job.iwd.join(path);
+    let name = source.file_name().map(|name| name.to_string_lossy().into_owned());
+    InputFile {
+        name: name.unwrap_or_default(),
+        content_only: path.ends_with('/'),
+        source,
+        executable,
+    }
+}

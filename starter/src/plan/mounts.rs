@@ -1,0 +1,142 @@
+//! Which directories are covered in the job's view, by what, and in which order.
+
+use std::path::{Component, Path, PathBuf};
+
+use classad::Value;
+use serde::{Deserialize, Serialize};
+
+use super::{PidOne, Root};
+use crate::failure::{Failure, Step};
+use crate::job::Job;
+use crate::knobs::Knobs;
+
+/// One mount of the job's view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mount {
+    /// The path as the job sees it. Made if it is missing.
+    pub(crate) target: PathBuf,
+    /// What is mounted there.
+    pub(crate) what: What,
+    /// The knob or the rule that asked for it.
+    pub(crate) why: String,
+}
+
+/// The kinds of mount there are. None carries a source path: a plan can't name a host directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum What {
+    /// An otherwise empty EXECUTE that holds the job's own sandbox.
+    OwnSandboxOnly,
+    /// A directory of the sandbox, relative to it.
+    Private(PathBuf),
+    /// A new, empty memory file system.
+    Memory,
+    /// A new /dev with the harmless devices, pseudo terminals and shared memory.
+    Devices,
+    /// A new /proc for the job's PID namespace.
+    Processes,
+    /// The machine's /sys, read-only.
+    System,
+}
+
+/// The list, and the directories that the sandbox must have for it.
+pub(super) fn mounts(
+    job: &Job,
+    knobs: &Knobs,
+    root: &Root,
+    pid: PidOne,
+) -> Result<(Vec<Mount>, Vec<PathBuf>), Failure> {
+    let private = private_directories(job, knobs)?;
+    let mut list = Vec::new();
+    let mut directories = Vec::new();
+    let mut add = |target: &Path, what, why: &str| {
+        list.push(Mount { target: target.to_path_buf(), what, why: why.to_owned() });
+    };
+
+    if let Root::Named(named) = root {
+        let why = format!("named root {} brings none of the kernel's", named.name);
+        add(Path::new("/dev"), What::Devices, &why);
+        add(Path::new("/sys"), What::System, &why);
+    }
+    for target in &private {
+        let inside = relative(target);
+        // A directory below another private one is private already; it only has to exist.
+        let covered = private.iter().any(|other| other != target && target.starts_with(other));
+        if !covered {
+            add(target, What::Private(inside.clone()), "MOUNT_UNDER_SCRATCH");
+        }
+        directories.push(inside);
+    }
+    if private.iter().any(|target| knobs.execute.starts_with(target)) {
+        directories.push(relative(&knobs.execute));
+    }
+    if knobs.mount_private_dev_shm && matches!(root, Root::Host) {
+        add(Path::new("/dev/shm"), What::Memory, "MOUNT_PRIVATE_DEV_SHM");
+    }
+    add(&knobs.execute, What::OwnSandboxOnly, "other jobs' sandboxes are out of sight");
+    if pid != PidOne::Shared || matches!(root, Root::Named(_)) {
+        add(Path::new("/proc"), What::Processes, "USE_PID_NAMESPACES");
+    }
+    Ok((list, directories))
+}
+
+/// MOUNT_UNDER_SCRATCH: a list of directories, or an expression over the job ad that gives one.
+/// Parents come before what is below them.
+fn private_directories(job: &Job, knobs: &Knobs) -> Result<Vec<PathBuf>, Failure> {
+    let Some(text) = knobs.mount_under_scratch.as_deref().map(str::trim) else {
+        return Ok(Vec::new());
+    };
+    let list = if text.starts_with('/') { text.to_owned() } else { evaluated(text, job)? };
+    let mut directories = Vec::new();
+    for item in list.split([',', ' ', '\t']).filter(|item| !item.is_empty()) {
+        let path = plain(Path::new(item)).ok_or_else(|| {
+            bad(format!(
+                "{item} is not an absolute directory without .. (and not / itself): correct the list"
+            ))
+        })?;
+        if path.starts_with(&knobs.execute) {
+            return Err(bad(format!(
+                "{item} is in EXECUTE ({}), where the sandbox is: take it off the list",
+                knobs.execute.display()
+            )));
+        }
+        directories.push(path);
+    }
+    directories.sort();
+    directories.dedup();
+    Ok(directories)
+}
+
+fn evaluated(text: &str, job: &Job) -> Result<String, Failure> {
+    let expr = classad::Expr::parse_old(text)
+        .map_err(|error| bad(format!("neither a list of directories nor an expression: {error}")))?;
+    match expr.eval_in(&job.ad) {
+        Value::String(list) => Ok(list.to_string()),
+        other => Err(bad(format!(
+            "the expression gives {other} for this job where a string is needed: {text}"
+        ))),
+    }
+}
+
+fn bad(message: String) -> Failure {
+    Failure::host(Step::Plan, format!("MOUNT_UNDER_SCRATCH: {message}"))
+}
+
+/// The path without `.` and doubled slashes, if it is absolute, has no `..` and is not `/`.
+fn plain(path: &Path) -> Option<PathBuf> {
+    let mut clean = PathBuf::from("/");
+    let mut components = path.components();
+    if components.next() != Some(Component::RootDir) {
+        return None;
+    }
+    for component in components {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            _ => return None,
+        }
+    }
+    (clean != Path::new("/")).then_some(clean)
+}
+
+fn relative(path: &Path) -> PathBuf {
+    path.strip_prefix("/").unwrap_or(path).to_path_buf()
+}

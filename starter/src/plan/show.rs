@@ -1,0 +1,134 @@
+//! The plan in words, one line a step.
+
+use std::fmt;
+
+use super::{Account, Mount, Namespaces, PidOne, Plan, Root, Stdio, What};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sandbox = self.sandbox.path();
+        writeln!(f, "job        {}", self.job)?;
+        writeln!(f, "account    {}", self.account)?;
+        writeln!(f, "sandbox    {} (mode {:04o})", sandbox.display(), self.sandbox.mode)?;
+        for file in &self.files.input {
+            writeln!(f, "copy in    {} -> {}", file.source.display(), file.name)?;
+        }
+        writeln!(f, "root       {}", self.root)?;
+        writeln!(f, "namespaces {}", self.namespaces)?;
+        for mount in &self.mounts {
+            writeln!(f, "mount      {mount}")?;
+        }
+        let l = &self.limits;
+        let bytes = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |b| b.to_string());
+        writeln!(
+            f,
+            "limits     nice {}, core {}, address space {}, oom_score_adj {}, umask {:03o}",
+            l.nice,
+            bytes(l.core),
+            bytes(l.address_space),
+            l.oom_score_adj,
+            l.umask
+        )?;
+        writeln!(f, "rights     no_new_privs, no capability, only descriptors 0, 1 and 2")?;
+        for (name, stdio) in ["stdin", "stdout", "stderr"].iter().zip(&self.program.stdio) {
+            writeln!(f, "{name:<10} {stdio}")?;
+        }
+        writeln!(f, "directory  {}", self.program.directory.display())?;
+        for variable in &self.program.environment {
+            writeln!(f, "variable   {}", String::from_utf8_lossy(variable))?;
+        }
+        write!(f, "exec       {}", self.program.path.display())?;
+        for argument in &self.program.arguments {
+            write!(f, " {:?}", String::from_utf8_lossy(argument))?;
+        }
+        writeln!(f)?;
+        match &self.files.output {
+            Some(names) => {
+                for name in names {
+                    writeln!(f, "copy out   {}", name.display())?;
+                }
+            }
+            None if self.files.transfer => writeln!(f, "copy out   new and changed files")?,
+            None => {}
+        }
+        writeln!(f, "applied    {}", self.applied().join(" "))?;
+        for item in &self.not_applied {
+            writeln!(f, "not had    {item}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (uid {}, gid {}", self.name, self.ids.uid, self.ids.gid)?;
+        if !self.ids.groups.is_empty() {
+            write!(f, ", groups")?;
+            for group in &self.ids.groups {
+                write!(f, " {group}")?;
+            }
+        }
+        write!(f, ")")
+    }
+}
+
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("the machine's own"),
+            Self::Named(root) => {
+                write!(f, "{} = {} (read-only, nosuid, nodev)", root.name, root.path.display())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Namespaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pid = match self.pid {
+            PidOne::Shared => None,
+            PidOne::Init => Some("pid (1 is a small init)"),
+            PidOne::Job => Some("pid (1 is the job)"),
+        };
+        let words = [
+            self.user.then_some("user"),
+            self.mount.then_some("mount"),
+            pid,
+            self.ipc.then_some("ipc"),
+            self.uts.then_some("uts"),
+            self.cgroup.then_some("cgroup"),
+            self.net.then_some("net"),
+        ];
+        let list: Vec<&str> = words.into_iter().flatten().collect();
+        f.write_str(if list.is_empty() { "none" } else { "" })?;
+        f.write_str(&list.join(", "))
+    }
+}
+
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.target.display();
+        match &self.what {
+            What::OwnSandboxOnly => write!(f, "{target} <- only the own sandbox, read-only around it"),
+            What::Private(dir) => {
+                write!(f, "{target} <- sandbox/{} (nosuid, nodev)", dir.display())
+            }
+            What::Memory => write!(f, "{target} <- new tmpfs (nosuid, nodev)"),
+            What::Devices => write!(f, "{target} <- new /dev: null zero full random urandom tty pts shm"),
+            What::Processes => write!(f, "{target} <- new proc (nosuid, nodev, noexec)"),
+            What::System => write!(f, "{target} <- the machine's /sys (read-only)"),
+        }?;
+        write!(f, "   [{}]", self.why)
+    }
+}
+
+impl fmt::Display for Stdio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("/dev/null"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::SameAsOutput => f.write_str("the same file as stdout"),
+            Self::Inherit => f.write_str("the starter's own"),
+        }
+    }
+}

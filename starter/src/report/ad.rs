@@ -1,0 +1,120 @@
+//! The result of a job as an ad: how it ended, what it used, what isolation it had.
+
+use std::time::Duration;
+
+use classad::ClassAd;
+
+use super::Usage;
+use crate::failure::{Disposition, Failure};
+use crate::launcher::message::{Ended, Status};
+use crate::plan::{Plan, Root};
+
+/// The end of a job as the parent needs it.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// The job's program ran and ended by itself.
+    Ended(Ended),
+    /// It was killed because the starter was told so.
+    Killed(Ended),
+    /// It could not be run, or its files could not be moved.
+    Failed(Failure),
+}
+
+/// Everything the result ad is made of.
+pub(crate) struct Result<'a> {
+    /// The plan, if there was one.
+    pub(crate) plan: Option<&'a Plan>,
+    /// The end.
+    pub(crate) outcome: &'a Outcome,
+    /// Start of the program, seconds since the epoch.
+    pub(crate) started: Option<i64>,
+    /// How long the program ran.
+    pub(crate) wall: Duration,
+    /// Process number on the machine.
+    pub(crate) pid: i32,
+    /// KiB on disk and number of files at the end.
+    pub(crate) disk: (u64, u64),
+}
+
+/// The result alone, as the stock starter writes it, and what isolation was applied.
+pub(crate) fn result(result: &Result<'_>) -> ClassAd {
+    let mut ad = ClassAd::new();
+    if let Some(plan) = result.plan {
+        isolation(&mut ad, plan);
+    }
+    if let Some(started) = result.started {
+        ad.insert_value("JobStartDate", started);
+        ad.insert_value("JobPid", i64::from(result.pid));
+        ad.insert_value("JobDuration", result.wall.as_secs_f64());
+        ad.insert_value("RemoteWallClockTime", result.wall.as_secs_f64());
+    }
+    match result.outcome {
+        Outcome::Ended(ended) => {
+            exit(&mut ad, ended.status);
+            usage(&mut ad, &ended.usage, result.disk);
+            ad.insert_value("JobState", "Exited");
+        }
+        Outcome::Killed(ended) => {
+            exit(&mut ad, ended.status);
+            usage(&mut ad, &ended.usage, result.disk);
+            ad.insert_value("JobState", "Exited");
+            ad.insert_value("ExitReason", "killed because the starter was told to end");
+        }
+        Outcome::Failed(failure) => failed(&mut ad, failure),
+    }
+    ad
+}
+
+fn isolation(ad: &mut ClassAd, plan: &Plan) {
+    ad.insert_value("AssignedIsolation", plan.applied().join(" "));
+    if !plan.not_applied.is_empty() {
+        ad.insert_value("IsolationNotApplied", plan.not_applied.join("; "));
+    }
+    if let Root::Named(root) = &plan.root {
+        ad.insert_value("AssignedChroot", root.name.clone());
+    }
+    ad.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
+}
+
+fn exit(ad: &mut ClassAd, status: Status) {
+    match status {
+        Status::Exited(code) => {
+            ad.insert_value("ExitBySignal", false);
+            ad.insert_value("ExitCode", i64::from(code));
+            ad.insert_value("ExitReason", format!("exited normally with status {code}"));
+        }
+        Status::Signaled(signal, core) => {
+            ad.insert_value("ExitBySignal", true);
+            ad.insert_value("ExitSignal", i64::from(signal));
+            ad.insert_value("ExitReason", format!("died on signal {signal}"));
+            ad.insert_value("JobCoreDumped", core);
+        }
+    }
+}
+
+fn usage(ad: &mut ClassAd, usage: &Usage, (kib, files): (u64, u64)) {
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    ad.insert_value("RemoteUserCpu", usage.user.as_secs_f64());
+    ad.insert_value("RemoteSysCpu", usage.system.as_secs_f64());
+    ad.insert_value("ImageSize", count(usage.peak_memory_kib));
+    ad.insert_value("ResidentSetSize", count(usage.peak_memory_kib));
+    ad.insert_value("MemoryUsage", count(usage.peak_memory_kib.div_ceil(1024)));
+    ad.insert_value("BlockReadKbytes", count(usage.blocks_read / 2));
+    ad.insert_value("BlockWriteKbytes", count(usage.blocks_written / 2));
+    ad.insert_value("DiskUsage", count(kib));
+    ad.insert_value("ScratchDirFileCount", count(files));
+}
+
+fn failed(ad: &mut ClassAd, failure: &Failure) {
+    match failure.disposition {
+        Disposition::Hold { code, subcode } => {
+            ad.insert_value("HoldReason", failure.message.clone());
+            ad.insert_value("HoldReasonCode", i64::from(code));
+            ad.insert_value("HoldReasonSubCode", i64::from(subcode));
+        }
+        Disposition::Elsewhere => {
+            ad.insert_value("VacateReason", failure.message.clone());
+        }
+    }
+    ad.insert_value("FailedStep", failure.step.to_string());
+}

@@ -1,0 +1,8 @@
+//! Typed kernel interfaces that neither nix nor rustix has; the only code that may say `unsafe`.
+
+pub(crate) mod clone;
+pub(crate) mod exec;
+pub(crate) mod keyring;
+pub(crate) mod mount;
+pub(crate) mod privilege;
+pub(crate) mod process;

@@ -1,0 +1,84 @@
+//! Mounts by descriptor: `mount_setattr`, and short forms of the calls that rustix has.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use bitflags::bitflags;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
+
+bitflags! {
+    /// What a mount denies to those who use it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Deny: u64 {
+        /// No writing.
+        const WRITE = libc::MOUNT_ATTR_RDONLY;
+        /// Set-uid and file capabilities have no effect.
+        const SETUID = libc::MOUNT_ATTR_NOSUID;
+        /// Device nodes can't be opened.
+        const DEVICES = libc::MOUNT_ATTR_NODEV;
+        /// Nothing can be executed.
+        const EXEC = libc::MOUNT_ATTR_NOEXEC;
+    }
+}
+
+/// A private copy of the mount at `dir`, attached nowhere; with all mounts below it if `recursive`.
+pub(crate) fn copy_tree(dir: BorrowedFd<'_>, recursive: bool) -> io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    Ok(open_tree(dir, c"", flags)?)
+}
+
+/// Attaches a detached mount on the directory or file that `target` is open on.
+pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(mount, c"", target, c"", flags)?)
+}
+
+/// A new file system of a kind without a device, attached nowhere.
+pub(crate) fn new_filesystem(
+    kind: &str,
+    options: &[(&str, &str)],
+    deny: Deny,
+) -> io::Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        fsconfig_set_string(context.as_fd(), *key, *value)?;
+    }
+    fsconfig_create(context.as_fd())?;
+    let attributes = MountAttrFlags::from_bits_retain(
+        u32::try_from(deny.bits()).map_err(|_| io::ErrorKind::InvalidInput)?,
+    );
+    Ok(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
+/// Adds restrictions to a mount; to all mounts below it too if `recursive`.
+pub(crate) fn restrict(mount: BorrowedFd<'_>, deny: Deny, recursive: bool) -> io::Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: deny.bits(),
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
+    let flags = libc::AT_EMPTY_PATH | recursive;
+    // SAFETY: the path is a terminated constant and `attributes` outlives the call, with its true
+    // size given.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            std::ptr::from_ref(&attributes),
+            size_of_val(&attributes),
+        )
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

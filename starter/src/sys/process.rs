@@ -1,0 +1,130 @@
+//! Small process controls: death signals, dumpability, signal state, limits of descriptors.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::unistd::Pid;
+
+use crate::report::Usage;
+
+/// Asks the kernel to kill this process when the process that made it ends.
+/// A change of ids takes the request back, so it is made after the last one.
+pub(crate) fn die_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
+}
+
+/// Nobody but root may trace this process or read its memory.
+pub(crate) fn be_opaque() -> io::Result<()> {
+    Ok(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?)
+}
+
+/// Orphans below this process become its children instead of init's.
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    // SAFETY: PR_SET_CHILD_SUBREAPER reads only its integer argument.
+    let answer = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Signal state as a program expects to find it: nothing blocked, nothing ignored. Daemons ignore
+/// SIGPIPE and inherit more from the shell that started them; a job must not.
+pub(crate) fn reset_signals() -> io::Result<()> {
+    for number in 1..=64 {
+        // SAFETY: SIG_DFL is a valid disposition for any signal; numbers that cannot be changed
+        // (KILL, STOP, the two that glibc keeps) are refused by an error that does not matter.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+    Ok(())
+}
+
+/// Marks every descriptor from `first` on to be closed by the next exec.
+pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: close_range with the CLOEXEC flag only marks descriptors.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Closes all descriptors but 0, 1, 2 and those given.
+pub(crate) fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for number in kept.into_iter().chain([u32::MAX]) {
+        if number > first {
+            let last = if number == u32::MAX { u32::MAX } else { number - 1 };
+            // SAFETY: closing is safe for memory; the owners of these descriptors are objects of
+            // the parent's copy that this child never touches again.
+            let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            if answer != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = number.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Closes all descriptors but those given; 0, 1 and 2 too.
+pub(crate) fn close_everything_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    for fd in 0..3 {
+        if keep.iter().all(|kept| kept.as_raw_fd() != fd) {
+            // SAFETY: as in `close_all_but`.
+            unsafe { libc::close(fd) };
+        }
+    }
+    close_all_but(keep)
+}
+
+/// Takes charge of a descriptor that just came from the kernel.
+pub(crate) fn owned(fd: RawFd) -> OwnedFd {
+    // SAFETY: callers pass a descriptor that a system call has just made for them.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Waits for the end of a child and tells what it and the children it waited for used.
+pub(crate) fn wait_with_usage(pid: Pid) -> io::Result<Usage> {
+    // SAFETY: all-zero is a valid rusage; it is a plain struct of integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let mut status = 0;
+    loop {
+        // SAFETY: both pointers are to locals that outlive the call.
+        let answer = unsafe { libc::wait4(pid.as_raw(), &raw mut status, 0, &raw mut usage) };
+        if answer >= 0 {
+            return Ok(Usage::from_kernel(&usage));
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// What all children that were waited for used.
+pub(crate) fn usage_of_children() -> io::Result<Usage> {
+    // SAFETY: all-zero is a valid rusage; it is a plain struct of integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a local that outlives the call.
+    let answer = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    if answer == 0 { Ok(Usage::from_kernel(&usage)) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Switches a network interface on.
+pub(crate) fn interface_up(socket: RawFd, name: &str) -> io::Result<()> {
+    // SAFETY: all-zero is a valid ifreq; it is a plain struct of bytes and integers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.len() >= request.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    let flags = libc::IFF_UP | libc::IFF_RUNNING;
+    request.ifr_ifru.ifru_flags =
+        i16::try_from(flags).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: the request is a complete ifreq that outlives the call.
+    let answer = unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS, &raw const request) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
