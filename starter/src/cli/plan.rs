@@ -13,7 +13,7 @@ use crate::host;
 use crate::job::{Job, MAX_AD};
 use crate::knobs::{self, Knobs};
 use crate::launcher::account;
-use crate::plan::{self, Account, Inputs, Plan};
+use crate::plan::{self, Account, Inputs, Plan, Stdio};
 
 /// Prints the plan as it would be for a starter of root.
 pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
@@ -60,5 +60,6 @@ fn make(path: &Path) -> Result<Plan, Failure> {
         slot: "slot1",
         environment: &[],
         stdio: [None, None, None],
+        unnamed_output: Stdio::Null,
     })
 }

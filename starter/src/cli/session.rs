@@ -93,6 +93,7 @@ pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
                 knobs: &knobs,
                 host,
                 stdio: session.stdio,
+                unnamed_output: if session.for_people { Stdio::Inherit } else { Stdio::Null },
                 here,
                 caller_is_submitter: session.for_people,
                 watch: &mut tree,

@@ -43,7 +43,7 @@ pub(crate) struct Cell {
 /// Makes the cell and starts the job in it; when this comes back without an error the program runs.
 pub(crate) fn launch(
     plan: &Plan,
-    sandbox: view::Identity,
+    places: view::Places,
     files: Files,
     daemon: &Ids,
 ) -> Result<Cell, Failure> {
@@ -53,7 +53,7 @@ pub(crate) fn launch(
     let init = match clone::fork(flags(plan)).at(Step::Namespaces, "clone3")? {
         Side::Parent(init) => init,
         Side::Child => {
-            let failure = init_main(plan, sandbox, files, daemon, &tell, &report);
+            let failure = init_main(plan, places, files, daemon, &tell, &report);
             if let Err(failure) = failure {
                 job::confess(&tell, &failure);
             }
@@ -105,7 +105,7 @@ fn decoded(bytes: &[u8]) -> Failure {
 /// Everything that init does. Ends only by leaving, or with the reason why the job can't start.
 fn init_main(
     plan: &Plan,
-    sandbox: view::Identity,
+    places: view::Places,
     files: Files,
     daemon: &Ids,
     tell: &OwnedFd,
@@ -122,7 +122,7 @@ fn init_main(
         super::network::loopback_up()?;
     }
     if plan.namespaces.mount {
-        view::build(plan, sandbox)?;
+        view::build(plan, places)?;
     }
     if plan.namespaces.pid == PidOne::Shared {
         process::adopt_orphans().at(Step::Namespaces, "subreaper")?;

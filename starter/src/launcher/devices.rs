@@ -48,12 +48,10 @@ pub(crate) fn filesystem(may_make_nodes: bool) -> io::Result<OwnedFd> {
     }
     let inside = [
         ("shm", "tmpfs", vec![("mode", "1777")]),
-        ("pts", "devpts", vec![("ptmxmode", "0666"), ("mode", "0620"), ("newinstance", "")]),
+        ("pts", "devpts", vec![("ptmxmode", "0666"), ("mode", "0620")]),
     ];
     for (name, kind, options) in inside {
         mkdirat(&dev, name, Mode::from_raw_mode(0o755))?;
-        let options: Vec<(&str, &str)> =
-            options.into_iter().filter(|(key, _)| *key != "newinstance").collect();
         let deny = Deny::SETUID | if kind == "tmpfs" { Deny::DEVICES } else { Deny::EXEC };
         let mounted = new_filesystem(kind, &options, deny)?;
         let place =

@@ -88,11 +88,15 @@ fn keyring_session() -> Result<(), Failure> {
 /// Ids for good, no capability left or to be had, killed with whoever started it.
 fn become_account(plan: &Plan) -> Result<(), Failure> {
     privilege::no_new_privileges().at(Step::Identity, "no_new_privs")?;
-    if rustix::process::geteuid().is_root() && !plan.namespaces.user {
+    let root = rustix::process::geteuid().is_root();
+    if root || plan.namespaces.user {
         privilege::empty_bounding_set().at(Step::Identity, "capability bounding set")?;
+    }
+    if root {
         privilege::become_for_good(&plan.account.ids)
             .at(Step::Identity, format!("becoming {}", plan.account.name))?;
     } else {
+        // In a user namespace rights come with the namespace, not with an id.
         privilege::drop_capabilities().at(Step::Identity, "capabilities")?;
     }
     let root = rustix::process::getuid().is_root() || rustix::process::geteuid().is_root();

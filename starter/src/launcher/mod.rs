@@ -22,10 +22,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use self::cell::Cell;
 use self::message::{Channel, Ended, Order, Report};
 use self::sandbox::Made;
-use self::view::Identity;
+use self::view::{Identity, Places};
 use crate::failure::{Context, Failure, Step};
 use crate::knobs::Knobs;
-use crate::plan::{Account, Plan};
+use crate::plan::{Account, Plan, Root};
 use crate::sys::privilege::Ids;
 use crate::transfer::{self, Catalogue};
 
@@ -154,8 +154,11 @@ impl Launcher<'_> {
             state.catalogue = Some(catalogue);
         }
         let files = stdio::open(plan)?;
-        let identity = Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?;
-        let cell = cell::launch(plan, identity, files, &self.daemon)?;
+        let places = Places {
+            sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
+            root: checked_root(plan)?,
+        };
+        let cell = cell::launch(plan, places, files, &self.daemon)?;
         let pid = cell.pid;
         state.cell = Some(cell);
         Ok(pid)
@@ -174,6 +177,12 @@ impl Launcher<'_> {
         };
         Ok(Report::Delivered { files, bytes, disk_kib, disk_files })
     }
+}
+
+fn checked_root(plan: &Plan) -> Result<Option<Identity>, Failure> {
+    let Root::Named(named) = &plan.root else { return Ok(None) };
+    let dir = root::open(named)?;
+    Identity::of(dir.as_fd()).map(Some).at(Step::Root, named.path.display())
 }
 
 /// Waits for an order, the end of the main process, or the end of all; says which have come.

@@ -1,11 +1,18 @@
 //! Checking a named root: only root may be able to change what a job will run.
+//!
+//! The check is made in the machine's own user namespace, where owners are seen as they are; the cell
+//! then finds the same directory again, on a path that nobody but root could have changed meanwhile.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags, fstat, fstatvfs, openat};
+use rustix::fs::{
+    CWD, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstat, fstatvfs, openat, openat2,
+};
 
-use crate::failure::{Failure, Reason, Step};
+use super::view::Identity;
+
+use crate::failure::{Context, Failure, Reason, Step};
 use crate::plan::NamedRoot;
 
 /// Walks to the root from `/`, one component at a time, without following a link. Each directory
@@ -40,6 +47,20 @@ pub(crate) fn open(root: &NamedRoot) -> Result<OwnedFd, Failure> {
         return Err(refuse("it is the machine's own root".to_owned()));
     }
     Ok(here)
+}
+
+/// Opens a checked root again, in the cell's mount namespace.
+pub(crate) fn reopen(root: &NamedRoot, checked: Option<Identity>) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let how = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let found = || -> std::io::Result<OwnedFd> {
+        let dir = openat2(CWD, root.path.as_path(), flags, Mode::empty(), how)?;
+        match checked {
+            Some(identity) if Identity::of(dir.as_fd())? == identity => Ok(dir),
+            _ => Err(std::io::Error::other("it is not the directory that was checked")),
+        }
+    };
+    found().at(Step::Root, format!("named root {} at {}", root.name, root.path.display()))
 }
 
 fn check_owner(dir: &OwnedFd, path: &Path) -> Result<(), String> {

@@ -1,8 +1,8 @@
 //! The job's standard files, opened with the job's rights before it starts.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
@@ -19,20 +19,23 @@ pub(crate) struct Files(pub(crate) [OwnedFd; 3]);
 /// Opens all three. A file that can't be opened holds the job with the errno as subcode, as stock
 /// does.
 pub(crate) fn open(plan: &Plan) -> Result<Files, Failure> {
-    let _rights = Borrowed::rights_of(&plan.account.ids).at(Step::Stdio, "the job's rights")?;
     let [input, output, error] = &plan.program.stdio;
+    // The starter's own files are taken with its own rights, before those of the job are taken on.
+    let own_output = own(output, io::stdout().as_fd())?;
+    let own_error = own(error, io::stderr().as_fd())?;
+    let _rights = Borrowed::rights_of(&plan.account.ids).at(Step::Stdio, "the job's rights")?;
     let input = match input {
         Stdio::File(path) => open_one(path, OFlags::RDONLY, hold::UNABLE_TO_OPEN_INPUT, "input")?,
-        Stdio::Inherit => inherit(io::stdin().as_fd())?,
+        Stdio::Inherit => {
+            io::stdin().as_fd().try_clone_to_owned().at(Step::Stdio, "standard input")?
+        }
         Stdio::Null | Stdio::SameAsOutput => null(OFlags::RDONLY)?,
     };
-    let write = |stdio: &Stdio, what: &str, own: OwnedFd| match stdio {
-        Stdio::File(path) => open_output(path, plan.program.append, what),
-        Stdio::Inherit => Ok(own),
-        Stdio::Null | Stdio::SameAsOutput => null(OFlags::WRONLY),
+    let write = |stdio: &Stdio, what: &str, own: Option<OwnedFd>| match (stdio, own) {
+        (_, Some(own)) => Ok(own),
+        (Stdio::File(path), None) => open_output(path, plan.program.append, what),
+        _ => null(OFlags::WRONLY),
     };
-    let own_output = inherit(io::stdout().as_fd())?;
-    let own_error = inherit(io::stderr().as_fd())?;
     let output = write(output, "output", own_output)?;
     let error = match error {
         Stdio::SameAsOutput => output.try_clone().at(Step::Stdio, "standard error")?,
@@ -41,8 +44,20 @@ pub(crate) fn open(plan: &Plan) -> Result<Files, Failure> {
     Ok(Files([input, output, error]))
 }
 
-fn inherit(fd: std::os::fd::BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-    fd.try_clone_to_owned().at(Step::Stdio, "the starter's own standard files")
+/// The starter's own output, if the job gets that. A terminal is opened again for writing only: the
+/// job shall write to it, not read what is typed there.
+fn own(stdio: &Stdio, fd: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
+    if *stdio != Stdio::Inherit {
+        return Ok(None);
+    }
+    let own = if fd.is_terminal() {
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let flags = OFlags::WRONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+        openat(CWD, path, flags, Mode::empty()).map_err(io::Error::from)
+    } else {
+        fd.try_clone_to_owned()
+    };
+    own.map(Some).at(Step::Stdio, "the starter's own output")
 }
 
 fn null(access: OFlags) -> Result<OwnedFd, Failure> {

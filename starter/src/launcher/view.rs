@@ -33,7 +33,17 @@ const MAX_REBUILT_ENTRIES: usize = 1024;
 const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const HARMLESS: Deny = Deny::SETUID.union(Deny::DEVICES);
 
-/// The identity of the sandbox, to find the same directory again in another mount namespace.
+/// What the view is built from: the very directories that the launcher made and checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    /// The job's directory.
+    pub(crate) sandbox: Identity,
+    /// The named root, if the plan has one.
+    pub(crate) root: Option<Identity>,
+}
+
+/// The identity of a directory, to find it again in another mount namespace, where the descriptors
+/// of this one can't be mounted from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     device: u64,
@@ -52,16 +62,17 @@ impl Identity {
 struct View {
     /// The directory that will be `/`.
     root: OwnedFd,
-    /// Device numbers of memory file systems that this view made, where directories may be added.
-    ours: Vec<u64>,
+    /// Directories that this view rebuilt in memory, with their device numbers: there more may be
+    /// added until the view is finished.
+    rebuilt: Vec<(u64, OwnedFd)>,
 }
 
 /// Builds the view of the plan and makes it this process's root. Called in the new mount namespace.
-pub(crate) fn build(plan: &Plan, sandbox: Identity) -> Result<(), Failure> {
+pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
     mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
         .at(Step::View, "making / a slave of the machine's mounts")?;
-    let sandbox_dir = find_sandbox(plan, sandbox)?;
-    let tree = copy_root(plan)?;
+    let sandbox_dir = find_sandbox(plan, places.sandbox)?;
+    let tree = copy_root(plan, places.root)?;
     let foothold = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())
         .at(Step::View, plan.sandbox.execute.display())?;
     let own_sandbox = copy_tree(sandbox_dir.as_fd(), false)
@@ -69,9 +80,10 @@ pub(crate) fn build(plan: &Plan, sandbox: Identity) -> Result<(), Failure> {
         .at(Step::View, "the sandbox")?;
     let private = private_copies(plan, sandbox_dir.as_fd())?;
     let system = openat(CWD, "/sys", PLACE, Mode::empty()).at(Step::View, "/sys")?;
+    let proc = openat(CWD, "/proc", PLACE, Mode::empty()).at(Step::View, "/proc")?;
     attach(tree.as_fd(), foothold.as_fd()).at(Step::View, "attaching the new root")?;
 
-    let mut view = View { root: tree, ours: Vec::new() };
+    let mut view = View { root: tree, rebuilt: Vec::new() };
     let mut private = private.into_iter();
     for mount in &plan.mounts {
         let what = mount.target.display();
@@ -84,16 +96,21 @@ pub(crate) fn build(plan: &Plan, sandbox: Identity) -> Result<(), Failure> {
             What::Memory => memory("1777").and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
             What::Devices => devices::filesystem(!plan.namespaces.user)
                 .and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
-            What::System => copy_tree(system.as_fd(), true)
+            // Without what is mounted below, such as cgroups. In a user namespace the kernel hands
+            // out a mount only together with those.
+            What::System => copy_tree(system.as_fd(), plan.namespaces.user)
                 .and_then(|copy| {
                     let deny = HARMLESS | Deny::WRITE | Deny::EXEC;
                     restrict(copy.as_fd(), deny, true).map(|()| copy)
                 })
                 .and_then(|copy| view.mount(copy.as_fd(), &mount.target)),
             // Needs a process of the new PID namespace; only the place is prepared here.
-            What::Processes => view.place(&mount.target).map(drop),
+            What::Processes => view.place_for_processes(plan, &mount.target, proc.as_fd()),
         }
         .at(Step::View, format!("mounting {what} ({})", mount.why))?;
+    }
+    for (_, rebuilt) in &view.rebuilt {
+        restrict(rebuilt.as_fd(), Deny::WRITE, false).at(Step::View, "a rebuilt directory")?;
     }
     enter(&view.root)
 }
@@ -128,14 +145,14 @@ fn find_sandbox(plan: &Plan, identity: Identity) -> Result<OwnedFd, Failure> {
 
 /// A detached copy of the root's mounts: the machine's as they are, a named root read-only and
 /// without set-uid programs or devices.
-fn copy_root(plan: &Plan) -> Result<OwnedFd, Failure> {
+fn copy_root(plan: &Plan, checked: Option<Identity>) -> Result<OwnedFd, Failure> {
     match &plan.root {
         Root::Host => openat(CWD, "/", PLACE, Mode::empty())
             .map_err(io::Error::from)
             .and_then(|root| copy_tree(root.as_fd(), true))
             .at(Step::View, "the machine's root"),
         Root::Named(named) => {
-            let dir = root::open(named)?;
+            let dir = root::reopen(named, checked)?;
             copy_tree(dir.as_fd(), true)
                 .and_then(|copy| {
                     restrict(copy.as_fd(), HARMLESS | Deny::WRITE, true).map(|()| copy)
@@ -178,6 +195,20 @@ impl View {
     fn mount(&mut self, mount: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
         let place = self.place(target)?;
         attach(mount, place.as_fd())
+    }
+
+    /// The place for /proc. In a user namespace the kernel makes a new one only where a whole one can
+    /// be seen, so the machine's is put there first and covered by the job's own.
+    fn place_for_processes(
+        &mut self,
+        plan: &Plan,
+        target: &Path,
+        machines: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        if plan.namespaces.user && plan.root != Root::Host {
+            return self.mount(copy_tree(machines, true)?.as_fd(), target);
+        }
+        self.place(target).map(drop)
     }
 
     /// Covers EXECUTE by an empty directory with nothing in it but the way to the job's sandbox.
@@ -240,15 +271,16 @@ impl View {
     /// already ours, or rebuilt.
     fn writable(&mut self, path: &Path) -> io::Result<OwnedFd> {
         let place = Self::resolve(self.root.as_fd(), path)?;
-        if self.ours.contains(&fstat(&place)?.st_dev) {
+        let device = fstat(&place)?.st_dev;
+        if self.rebuilt.iter().any(|(known, _)| *known == device) {
             return Ok(place);
         }
         let rebuilt = rebuild(place.as_fd())?;
-        self.ours.push(fstat(&rebuilt)?.st_dev);
         attach(rebuilt.as_fd(), place.as_fd())?;
         if path == Path::new("/") {
             self.root = rebuilt.try_clone()?;
         }
+        self.rebuilt.push((fstat(&rebuilt)?.st_dev, rebuilt.try_clone()?));
         Ok(rebuilt)
     }
 }

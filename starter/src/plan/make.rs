@@ -33,6 +33,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) environment: &'a [(String, String)],
     /// Standard files that the command line named in place of the job's own.
     pub(crate) stdio: [Option<Stdio>; 3],
+    /// Where output goes that the job named no file for.
+    pub(crate) unnamed_output: Stdio,
     /// Whose rights open the job's files outside the sandbox; `None`: the caller's.
     pub(crate) submitter: Option<Ids>,
 }
@@ -83,7 +85,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             .iter()
             .map(|(name, value)| format!("{name}={value}").into_bytes())
             .collect(),
-        stdio: stdio(job, &sandbox, &inputs.stdio),
+        stdio: stdio(job, &sandbox, &inputs.stdio, &inputs.unnamed_output),
         append: job.append,
         directory,
     };
@@ -178,9 +180,16 @@ fn program_path(job: &Job, sandbox: &Sandbox) -> PathBuf {
 
 /// With transfer, standard files live in the sandbox under fixed names and are renamed on the way
 /// out; without, the job's own paths are opened.
-fn stdio(job: &Job, sandbox: &Sandbox, given: &[Option<Stdio>; 3]) -> [Stdio; 3] {
+fn stdio(
+    job: &Job,
+    sandbox: &Sandbox,
+    given: &[Option<Stdio>; 3],
+    unnamed: &Stdio,
+) -> [Stdio; 3] {
     let default = |number: usize, name: &str| -> Stdio {
-        let Some(path) = &job.stdio[number] else { return Stdio::Null };
+        let Some(path) = &job.stdio[number] else {
+            return if number == 0 { Stdio::Null } else { unnamed.clone() };
+        };
         match (&job.transfer, number) {
             (None, _) => Stdio::File(job.iwd.join(path)),
             (Some(_), 0) => match path.file_name() {

@@ -37,6 +37,8 @@ pub(crate) struct Supervisor<'a> {
     pub(crate) host: Host,
     /// Standard files that the command line named.
     pub(crate) stdio: [Option<Stdio>; 3],
+    /// Where output goes that the job named no file for.
+    pub(crate) unnamed_output: Stdio,
     /// The directory that a relative Iwd is taken from.
     pub(crate) here: std::path::PathBuf,
     /// Whether a job without an owner runs with files opened by the caller's rights.
@@ -163,6 +165,7 @@ impl Supervisor<'_> {
             slot: "slot1",
             environment: &environment,
             stdio: self.stdio.clone(),
+            unnamed_output: self.unnamed_output.clone(),
             submitter,
         })
     }

@@ -48,6 +48,8 @@ pub(crate) fn new_filesystem(
     deny: Deny,
 ) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // Shown in mountinfo where a device would be.
+    fsconfig_set_string(context.as_fd(), "source", kind)?;
     for (key, value) in options {
         fsconfig_set_string(context.as_fd(), *key, *value)?;
     }
