@@ -8,7 +8,7 @@ use crate::error::{ParseError, ParseErrorKind};
 use crate::expr::Expr;
 use crate::text::{Text, cmp_ignore_case};
 use crate::value::Value;
-use crate::{Context, ParseOptions, forms, parser, print};
+use crate::{Context, Form, ParseOptions, forms, parser, print};
 
 /// A ClassAd: attributes with case-insensitive names, each an expression.
 ///
@@ -44,22 +44,32 @@ impl ClassAd {
     /// Reads old (long) form, one `Name = expression` a line. Blank lines and lines that start with
     /// `#` are skipped; text behind a complete expression is ignored, as HTCondor does.
     pub fn parse_old<T: AsRef<[u8]> + ?Sized>(text: &T) -> Result<ClassAd, ParseError> {
-        forms::old::parse(text.as_ref())
+        forms::parse(text.as_ref(), Form::Old, &ParseOptions::OLD)
     }
 
     /// Reads JSON form.
     pub fn parse_json<T: AsRef<[u8]> + ?Sized>(text: &T) -> Result<ClassAd, ParseError> {
-        forms::json::parse(text.as_ref())
+        forms::parse(text.as_ref(), Form::Json, &ParseOptions::NEW)
     }
 
     /// Reads XML form: one `<c>` element, with or without the `<classads>` around it.
     pub fn parse_xml<T: AsRef<[u8]> + ?Sized>(text: &T) -> Result<ClassAd, ParseError> {
-        forms::xml::parse(text.as_ref())
+        forms::parse(text.as_ref(), Form::Xml, &ParseOptions::NEW)
     }
 
     /// Reads whatever form the first line shows it to be in, as HTCondor's file readers do.
     pub fn parse_auto<T: AsRef<[u8]> + ?Sized>(text: &T) -> Result<ClassAd, ParseError> {
         forms::parse_auto(text.as_ref())
+    }
+
+    /// Reads the given form, with the given switches. Of these only the semantics and the zone
+    /// matter: the form decides the syntax.
+    pub fn parse_with<T: AsRef<[u8]> + ?Sized>(
+        text: &T,
+        form: Form,
+        options: &ParseOptions,
+    ) -> Result<ClassAd, ParseError> {
+        forms::parse(text.as_ref(), form, options)
     }
 
     /// Takes attributes in the order they were written: of equal names the last value stays, under
@@ -198,20 +208,23 @@ impl ClassAd {
         self.eval(name).as_bool()
     }
 
-    /// One `Name = expression` line per attribute, names in byte order; private attributes are left
-    /// out. Bytes that are not UTF-8 become U+FFFD: see [`ClassAd::to_old_bytes`].
+    /// A copy without the attributes that hold secrets: what may be shown, logged, or put where
+    /// the job can read it. See [`is_private`]; the printers leave nothing out by themselves.
+    #[must_use]
+    pub fn without_private(&self) -> ClassAd {
+        let keep = self.attrs.iter().filter(|a| !is_private(&a.name)).cloned();
+        ClassAd { attrs: Arc::new(keep.collect()) }
+    }
+
+    /// One `Name = expression` line per attribute, names in byte order. Bytes that are not UTF-8
+    /// become U+FFFD: see [`ClassAd::to_old_bytes`].
     pub fn to_old_string(&self) -> String {
         print::lossy(self.to_old_bytes())
     }
 
-    /// Old form, byte for byte, without private attributes.
+    /// The same, byte for byte.
     pub fn to_old_bytes(&self) -> Vec<u8> {
-        print::old_ad(self, |name| !is_private(name))
-    }
-
-    /// Old form, byte for byte, with the attributes `keep` says yes to.
-    pub fn to_old_bytes_filtered(&self, keep: impl Fn(&[u8]) -> bool) -> Vec<u8> {
-        print::old_ad(self, keep)
+        print::old_ad(self)
     }
 
     /// `[ a = 1; b = 2 ]`, on one line.
@@ -347,9 +360,10 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_not_printed() {
+    fn secrets_can_be_left_out() {
         let ad: ClassAd =
             [("ClaimId", "x"), ("_CONDOR_privFoo", "y"), ("A", "z")].into_iter().collect();
-        assert_eq!(ad.to_old_string(), "A = \"z\"\n");
+        assert_eq!(ad.without_private().to_old_string(), "A = \"z\"\n");
+        assert_eq!(ad.len(), 3);
     }
 }

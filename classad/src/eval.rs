@@ -4,9 +4,9 @@ mod convert;
 mod ops;
 mod scope;
 
-pub(crate) use convert::{integer_of, real_of, string_of};
+pub(crate) use convert::{NoValue, integer_of, real_of, string_of};
 pub(crate) use ops::{binary, same};
-pub(crate) use scope::Scope;
+pub(crate) use scope::{Found, Scope};
 
 use crate::ad::ClassAd;
 use crate::expr::{BinaryOp, Chain, Expr, Node, Postfix, Step};
@@ -17,7 +17,6 @@ use crate::text::Text;
 use crate::time::Zone;
 use crate::value::{List, ScopedAd, Value};
 use crate::{Semantics, functions};
-use scope::Found;
 
 /// Nested operators and references, as in HTCondor 25.14.
 const MAX_DEPTH: usize = 400;
@@ -122,7 +121,7 @@ impl<'a> Context<'a> {
             zone: &self.zone,
             host: self.host,
             depth: MAX_DEPTH,
-            steps: MAX_STEPS,
+            steps_left: MAX_STEPS,
             frames: 0,
             bytes: MAX_BYTES,
             active: Vec::new(),
@@ -139,7 +138,7 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) host: &'a dyn Host,
     /// What remains of [`MAX_DEPTH`].
     depth: usize,
-    steps: u32,
+    steps_left: u32,
     frames: u32,
     bytes: usize,
     /// Attributes being evaluated: the address of the expression, and where it was found. A
@@ -150,7 +149,7 @@ pub(crate) struct Evaluator<'a> {
 impl Evaluator<'_> {
     /// The value of `expr`, names in it looked for from `scope` outwards.
     pub(crate) fn eval(&mut self, expr: &Expr, scope: Option<&Scope>) -> Evaluated {
-        self.steps = self.steps.checked_sub(1).ok_or(EvalFailed)?;
+        self.step()?;
         if let Node::Literal(literal) = &expr.0 {
             return Ok(literal.value());
         }
@@ -201,6 +200,36 @@ impl Evaluator<'_> {
         value
     }
 
+    fn step(&mut self) -> Result<(), EvalFailed> {
+        self.steps_left = self.steps_left.checked_sub(1).ok_or(EvalFailed)?;
+        Ok(())
+    }
+
+    /// Goes a level deeper without evaluating, for a walk over expressions. False: no further.
+    pub(crate) fn enter(&mut self) -> bool {
+        if self.depth == 0 || self.step().is_err() {
+            return false;
+        }
+        self.depth -= 1;
+        true
+    }
+
+    /// Undoes [`Evaluator::enter`].
+    pub(crate) fn leave(&mut self) {
+        self.depth += 1;
+    }
+
+    /// Evaluates in another ad, as an evaluation of its own: `.name` starts there, and references
+    /// are circular only within. A failure is an error value.
+    pub(crate) fn elsewhere(&mut self, place: &Scope, expr: &Expr) -> Value {
+        let root = std::mem::replace(&mut self.root, Some(place.outermost()));
+        let active = std::mem::take(&mut self.active);
+        let value = self.contained(|e| e.deeper(|e| e.eval(expr, Some(place))));
+        self.root = root;
+        self.active = active;
+        value
+    }
+
     /// Accounts for `count` bytes that the evaluation makes up.
     pub(crate) fn spend_bytes(&mut self, count: usize) -> Result<(), EvalFailed> {
         self.bytes = self.bytes.checked_sub(count).ok_or(EvalFailed)?;
@@ -238,8 +267,17 @@ impl Evaluator<'_> {
 
     /// Selections and subscripts. As with operators, the base is the deepest.
     fn postfix(&mut self, postfix: &Postfix, scope: Option<&Scope>) -> Evaluated {
-        let length = postfix.steps.len();
-        let mut steps = postfix.steps.as_slice();
+        self.steps(&postfix.base, &postfix.steps, scope)
+    }
+
+    /// The value after some of the steps.
+    pub(crate) fn steps(
+        &mut self,
+        base: &Expr,
+        mut steps: &[Step],
+        scope: Option<&Scope>,
+    ) -> Evaluated {
+        let length = steps.len();
         let mut value = None;
         if self.depth < length {
             // Too deep for a selection is an error value, and the steps behind it get that; too
@@ -254,7 +292,7 @@ impl Evaluator<'_> {
         self.depth -= steps.len();
         let mut value = match value {
             Some(value) => value,
-            None => self.eval(&postfix.base, scope)?,
+            None => self.eval(base, scope)?,
         };
         for step in steps {
             match step {
@@ -280,7 +318,7 @@ impl Evaluator<'_> {
             Value::List(list) => {
                 let mut items = Vec::with_capacity(list.len());
                 for item in list.exprs() {
-                    self.steps = self.steps.checked_sub(1).ok_or(EvalFailed)?;
+                    self.step()?;
                     let value = self.deeper(|e| e.element(item, &list, scope))?;
                     let value = self.select(value, name, scope)?;
                     items.push(Expr::from(value));
@@ -314,16 +352,7 @@ impl Evaluator<'_> {
         match (base, index) {
             (Value::Ad(ad), Value::String(name)) => {
                 let Some(expr) = ad.get(&name) else { return Ok(Value::Undefined) };
-                // HTCondor begins a new evaluation here.
-                let place = ad.scope();
-                let root = std::mem::replace(&mut self.root, Some(place.outermost()));
-                let active = std::mem::take(&mut self.active);
-                let depth = self.depth;
-                let value = self.contained(|e| e.deeper(|e| e.eval(expr, Some(&place))));
-                self.depth = depth;
-                self.root = root;
-                self.active = active;
-                Ok(value)
+                Ok(self.elsewhere(&ad.scope(), expr))
             }
             (Value::List(list), Value::Int(index)) => {
                 let index = num::low32(index);
@@ -384,7 +413,7 @@ impl Evaluator<'_> {
         }
         match &expr.0 {
             Node::Literal(literal) => {
-                self.steps = self.steps.checked_sub(1).ok_or(EvalFailed)?;
+                self.step()?;
                 Ok(literal.value())
             }
             Node::Record(ad) => Ok(place.enter(name.as_bytes(), ad).into_value()),

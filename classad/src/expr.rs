@@ -312,16 +312,23 @@ impl Expr {
         print::lossy(self.to_old_bytes())
     }
 
+    /// The expression as a JSON value.
+    pub fn to_json(&self) -> String {
+        print::lossy(print::json::expr(self))
+    }
+
+    /// The expression as an XML element.
+    pub fn to_xml(&self) -> String {
+        print::lossy(print::xml::expr(self))
+    }
+
+    /// New form, with each element of a nested list or ad on an indented line of its own.
+    pub fn to_pretty_string(&self) -> String {
+        print::lossy(print::pretty(self))
+    }
+
     pub(crate) fn string(text: impl Into<Text>) -> Expr {
         Expr(Node::Literal(Literal::String(text.into())))
-    }
-
-    pub(crate) fn int(value: i64) -> Expr {
-        Expr(Node::Literal(Literal::Int(value)))
-    }
-
-    pub(crate) fn error() -> Expr {
-        Expr(Node::Literal(Literal::Error))
     }
 }
 

@@ -4,12 +4,12 @@ pub(crate) mod json;
 pub(crate) mod old;
 pub(crate) mod xml;
 
-use crate::ParseOptions;
 use crate::ad::ClassAd;
 use crate::error::ParseError;
 use crate::num::is_space;
 use crate::parser;
 use crate::print::trim;
+use crate::{ParseOptions, Syntax};
 
 /// The container an ad is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,17 +57,28 @@ fn skip_comments(mut text: &[u8]) -> &[u8] {
     }
 }
 
+/// Reads one ad of the given form.
+pub(crate) fn parse(
+    text: &[u8],
+    form: Form,
+    options: &ParseOptions,
+) -> Result<ClassAd, ParseError> {
+    let syntax = if form == Form::Old { Syntax::Old } else { Syntax::New };
+    let options = ParseOptions { syntax, ..options.clone() };
+    match form {
+        Form::Old => old::parse(text, &options),
+        Form::New => parser::ad(text, &options),
+        Form::Json => json::parse(text, &options),
+        Form::Xml => xml::parse(text, &options),
+    }
+}
+
 /// Reads one ad of whatever form.
 pub(crate) fn parse_auto(text: &[u8]) -> Result<ClassAd, ParseError> {
     let content = skip_comments(text);
     let skipped = text.len() - content.len();
-    match Form::detect(content) {
-        Form::Old => return old::parse(text),
-        Form::New => parser::ad(content, &ParseOptions::NEW),
-        Form::Json => json::parse(content),
-        Form::Xml => xml::parse(content),
-    }
-    .map_err(|e| ParseError::new(e.offset + skipped, e.kind))
+    parse(content, Form::detect(content), &ParseOptions::NEW)
+        .map_err(|e| ParseError::new(e.offset + skipped, e.kind))
 }
 
 #[cfg(test)]

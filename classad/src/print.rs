@@ -38,10 +38,10 @@ pub(crate) fn new_ad(ad: &ClassAd) -> Vec<u8> {
     printer.out
 }
 
-/// One line for each attribute that `keep` wants, sorted by the bytes of the name. The name is
-/// never quoted here, whatever it holds.
-pub(crate) fn old_ad(ad: &ClassAd, keep: impl Fn(&[u8]) -> bool) -> Vec<u8> {
-    let mut attrs: Vec<_> = ad.iter().filter(|(name, _)| keep(name.as_bytes())).collect();
+/// One line for each attribute, sorted by the bytes of the name. The name is never quoted here,
+/// whatever it holds.
+pub(crate) fn old_ad(ad: &ClassAd) -> Vec<u8> {
+    let mut attrs: Vec<_> = ad.iter().collect();
     attrs.sort_by(|a, b| a.0.cmp(b.0));
     let mut printer = Printer::new(Syntax::Old);
     for (name, expr) in attrs {
@@ -236,7 +236,7 @@ impl Printer {
     }
 }
 
-/// Escapes for a string or name between `quote`s.
+/// Escapes for a string or name between `quote`s; a quote of 0 is none.
 fn escape(text: &[u8], quote: u8, syntax: Syntax, out: &mut Vec<u8>) {
     for b in text {
         if *b == quote {

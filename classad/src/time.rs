@@ -9,7 +9,7 @@ pub(crate) use calendar::{Civil, civil, days_from_civil};
 pub(crate) use format::{Moment, strftime};
 pub(crate) use parse::{parse_absolute, parse_relative};
 pub use zone::Zone;
-pub(crate) use zone::{Offset, local_time};
+pub(crate) use zone::local_time;
 
 use std::fmt;
 

@@ -28,6 +28,8 @@ enum Role {
     Context,
     Left,
     Right,
+    /// An ad inside a side that, for once, may look into the other side.
+    Inside,
 }
 
 /// What a name leads to.
@@ -99,9 +101,20 @@ impl Scope {
         scope.clone()
     }
 
+    /// This ad with a view of the other side of the match, if it is inside of one.
+    pub(crate) fn in_match(&self) -> Scope {
+        Scope::new(self.ad().clone(), self.parent().cloned(), Role::Inside)
+    }
+
     /// The other side, if this ad is one side of a match.
     pub(crate) fn alternate(&self) -> Option<Scope> {
-        let other: &[u8] = match self.0.role {
+        let mut side = self;
+        while side.0.role == Role::Inside
+            || (self.0.role == Role::Inside && side.0.role == Role::Plain)
+        {
+            side = side.parent()?;
+        }
+        let other: &[u8] = match side.0.role {
             Role::Left => b"RIGHT",
             Role::Right => b"LEFT",
             _ => return None,

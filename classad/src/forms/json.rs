@@ -14,11 +14,7 @@ use crate::{ParseOptions, Semantics, Syntax};
 const MAX_DEPTH: u32 = 165;
 
 /// One JSON object. Extra commas are tolerated, as HTCondor does.
-pub(crate) fn parse(text: &[u8]) -> Result<ClassAd, ParseError> {
-    parse_with(text, &ParseOptions::NEW)
-}
-
-pub(crate) fn parse_with(text: &[u8], options: &ParseOptions) -> Result<ClassAd, ParseError> {
+pub(crate) fn parse(text: &[u8], options: &ParseOptions) -> Result<ClassAd, ParseError> {
     let mut lexer = Lexer::new(text, Syntax::Json, Semantics::Old);
     let (offset, token) = lexer.next_token()?;
     let nodes = NodeBudget::default();
@@ -160,7 +156,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        parse(text.as_bytes()).map_or_else(|e| e.to_string(), |ad| ad.to_new_string())
+        parse(text.as_bytes(), &ParseOptions::NEW)
+            .map_or_else(|e| e.to_string(), |ad| ad.to_new_string())
     }
 
     #[test]
@@ -185,6 +182,9 @@ mod tests {
     #[test]
     fn depth_is_bounded() {
         let text = format!("{{\"a\":{}", "[".repeat(100_000));
-        assert_eq!(parse(text.as_bytes()).unwrap_err().kind, ParseErrorKind::TooDeep);
+        assert_eq!(
+            parse(text.as_bytes(), &ParseOptions::NEW).unwrap_err().kind,
+            ParseErrorKind::TooDeep
+        );
     }
 }

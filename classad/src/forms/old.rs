@@ -8,11 +8,7 @@ use crate::parser;
 use crate::text::Text;
 
 /// Reads lines of `Name = expression`. A bad line makes the whole text bad.
-pub(crate) fn parse(text: &[u8]) -> Result<ClassAd, ParseError> {
-    parse_with(text, &ParseOptions::OLD)
-}
-
-pub(crate) fn parse_with(text: &[u8], options: &ParseOptions) -> Result<ClassAd, ParseError> {
+pub(crate) fn parse(text: &[u8], options: &ParseOptions) -> Result<ClassAd, ParseError> {
     let mut attrs = Vec::with_capacity(text.len() / 32);
     let mut start = 0;
     for line in text.split(|b| *b == b'\n') {
@@ -60,23 +56,26 @@ mod tests {
 
     #[test]
     fn comments_and_blank_lines_are_skipped() {
-        let ad = parse(b"# c\n\n  A = 1\n\tB = A + 1 // c\r\n").unwrap();
+        let ad = parse(b"# c\n\n  A = 1\n\tB = A + 1 // c\r\n", &ParseOptions::OLD).unwrap();
         assert_eq!(ad.to_new_string(), "[ A = 1; B = A + 1 ]");
     }
 
     #[test]
     fn names_are_whatever_stands_before_the_equals_sign() {
-        let ad = parse(b"A.B  = 1\nC\t=2\n").unwrap();
+        let ad = parse(b"A.B  = 1\nC\t=2\n", &ParseOptions::OLD).unwrap();
         assert_eq!(ad.to_new_string(), "[ 'C\\t' = 2; 'A.B' = 1 ]");
     }
 
     #[test]
     fn trailing_text_is_ignored_and_errors_have_a_place() {
-        assert_eq!(parse(b"A = 1; B = 2").unwrap().to_new_string(), "[ A = 1 ]");
+        assert_eq!(
+            parse(b"A = 1; B = 2", &ParseOptions::OLD).unwrap().to_new_string(),
+            "[ A = 1 ]"
+        );
         let text = "A = 1\nB = (2\n";
-        let error = parse(text.as_bytes()).unwrap_err();
+        let error = parse(text.as_bytes(), &ParseOptions::OLD).unwrap_err();
         assert_eq!(error.line_column(text), (2, 7));
-        assert_eq!(parse(b"A").unwrap_err().kind, ParseErrorKind::NoAssignment);
-        assert_eq!(parse(b" = 1").unwrap_err().kind, ParseErrorKind::EmptyName);
+        assert_eq!(parse(b"A", &ParseOptions::OLD).unwrap_err().kind, ParseErrorKind::NoAssignment);
+        assert_eq!(parse(b" = 1", &ParseOptions::OLD).unwrap_err().kind, ParseErrorKind::EmptyName);
     }
 }

@@ -17,11 +17,7 @@ use crate::time;
 const MAX_DEPTH: u32 = 165;
 
 /// The first `<c>` element.
-pub(crate) fn parse(text: &[u8]) -> Result<ClassAd, ParseError> {
-    parse_with(text, &ParseOptions::NEW)
-}
-
-pub(crate) fn parse_with(text: &[u8], options: &ParseOptions) -> Result<ClassAd, ParseError> {
+pub(crate) fn parse(text: &[u8], options: &ParseOptions) -> Result<ClassAd, ParseError> {
     let mut reader = Reader { text, at: 0, depth: 0, nodes: NodeBudget::default(), options };
     loop {
         match reader.next(false) {
@@ -298,7 +294,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        parse(text.as_bytes()).map_or_else(|e| e.to_string(), |ad| ad.to_new_string())
+        parse(text.as_bytes(), &ParseOptions::NEW)
+            .map_or_else(|e| e.to_string(), |ad| ad.to_new_string())
     }
 
     #[test]

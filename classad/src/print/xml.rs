@@ -23,7 +23,9 @@ fn record(ad: &ClassAd, out: &mut Vec<u8>) {
     out.extend_from_slice(b"<c>");
     for (name, expr) in ad.iter() {
         out.extend_from_slice(b"<a n=\"");
-        entities(name.as_bytes(), out);
+        let mut escaped = Vec::with_capacity(name.len());
+        escape(name.as_bytes(), b'"', Syntax::New, &mut escaped);
+        entities(&escaped, out);
         out.extend_from_slice(b"\">");
         value(expr, out);
         out.extend_from_slice(b"</a>");
@@ -61,7 +63,7 @@ fn simple(literal: &Literal, out: &mut Vec<u8>) {
         Literal::AbsTime(t) => out.extend_from_slice(format!("<at>{t}</at>").as_bytes()),
         Literal::String(text) => {
             let mut escaped = Vec::with_capacity(text.len());
-            escape(text.as_bytes(), b'"', Syntax::New, &mut escaped);
+            escape(text.as_bytes(), 0, Syntax::New, &mut escaped);
             out.extend_from_slice(b"<s>");
             entities(&escaped, out);
             out.extend_from_slice(b"</s>");
