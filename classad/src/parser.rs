@@ -109,15 +109,13 @@ impl<'a, 'o> Parser<'a, 'o> {
         Err(ParseError::new(self.offset, ParseErrorKind::TrailingText { what, found }))
     }
 
-    /// Runs `parse` one level deeper.
-    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth >= MAX_DEPTH {
+    /// Enters `levels` levels; who enters leaves, except with an error, which ends the parse.
+    fn enter(&mut self, levels: u32) -> Parsed<()> {
+        self.depth += levels;
+        if self.depth > MAX_DEPTH {
             return Err(ParseError::new(self.offset, ParseErrorKind::TooDeep));
         }
-        self.depth += 1;
-        let result = parse(self);
-        self.depth -= 1;
-        result
+        Ok(())
     }
 
     fn node(&mut self, node: Node) -> Parsed {
@@ -126,44 +124,51 @@ impl<'a, 'o> Parser<'a, 'o> {
     }
 
     fn expr(&mut self) -> Parsed {
-        self.nested(|p| {
-            let condition = p.binary(0)?;
-            if !p.eat(&Token::Question)? {
-                return Ok(condition);
-            }
-            let yes = p.expr()?;
-            p.expect(&Token::Colon)?;
-            let no = p.expr()?;
-            p.node(Node::Ternary(Box::new((condition, yes, no))))
-        })
+        self.enter(1)?;
+        let mut expr = self.binary(0)?;
+        if self.token == Token::Question {
+            expr = self.conditional(expr)?;
+        }
+        self.depth -= 1;
+        Ok(expr)
+    }
+
+    fn conditional(&mut self, condition: Expr) -> Parsed {
+        self.advance()?;
+        let yes = self.expr()?;
+        self.expect(&Token::Colon)?;
+        let no = self.expr()?;
+        self.node(Node::Ternary(Box::new((condition, yes, no))))
     }
 
     /// Operators that bind at least as tight as `min`.
     fn binary(&mut self, min: u8) -> Parsed {
         let mut left = self.unary()?;
-        loop {
-            let op = match self.token {
-                Token::Binary(op) => op,
-                Token::Plus => BinaryOp::Add,
-                Token::Minus => BinaryOp::Subtract,
-                _ => return Ok(left),
-            };
-            let precedence = op.precedence();
-            if precedence < min {
-                return Ok(left);
-            }
+        while let Some(op) = self.binary_operator().filter(|op| op.precedence() >= min) {
             self.advance()?;
-            let right = self.binary(precedence + 1)?;
-            left = match left {
-                Expr(Node::Binary(mut chain)) if chain.precedence() == precedence => {
-                    self.nodes.spend(self.offset)?;
-                    chain.rest.push((op, right));
-                    Expr(Node::Binary(chain))
-                }
-                first => {
-                    self.node(Node::Binary(Box::new(Chain { first, rest: vec![(op, right)] })))?
-                }
-            };
+            let right = self.binary(op.precedence() + 1)?;
+            left = self.joined(left, op, right)?;
+        }
+        Ok(left)
+    }
+
+    fn binary_operator(&self) -> Option<BinaryOp> {
+        match self.token {
+            Token::Binary(op) => Some(op),
+            Token::Plus => Some(BinaryOp::Add),
+            Token::Minus => Some(BinaryOp::Subtract),
+            _ => None,
+        }
+    }
+
+    /// `left op right`, in one run with `left` if that is of the same precedence.
+    fn joined(&mut self, left: Expr, op: BinaryOp, right: Expr) -> Parsed {
+        match left {
+            Expr(Node::Binary(mut chain)) if chain.precedence() == op.precedence() => {
+                chain.rest.push((op, right));
+                self.node(Node::Binary(chain))
+            }
+            first => self.node(Node::Binary(Box::new(Chain { first, rest: vec![(op, right)] }))),
         }
     }
 
@@ -173,17 +178,29 @@ impl<'a, 'o> Parser<'a, 'o> {
             Token::Plus => UnaryOp::Plus,
             Token::BitNot => UnaryOp::BitNot,
             Token::Not => UnaryOp::Not,
-            _ => return self.nested(|p| p.nested(Self::postfix)),
+            _ => {
+                self.enter(2)?;
+                let expr = self.postfix()?;
+                self.depth -= 2;
+                return Ok(expr);
+            }
         };
-        self.nested(|p| {
-            p.advance()?;
-            let operand = p.unary()?;
-            p.node(Node::Unary(Box::new((op, operand))))
-        })
+        self.enter(1)?;
+        self.advance()?;
+        let operand = self.unary()?;
+        self.depth -= 1;
+        self.node(Node::Unary(Box::new((op, operand))))
     }
 
     fn postfix(&mut self) -> Parsed {
         let base = self.primary()?;
+        match self.token {
+            Token::Dot | Token::OpenBracket | Token::Elvis => self.postfix_steps(base),
+            _ => Ok(base),
+        }
+    }
+
+    fn postfix_steps(&mut self, base: Expr) -> Parsed {
         let mut steps = Vec::new();
         loop {
             match self.token {
@@ -202,7 +219,9 @@ impl<'a, 'o> Parser<'a, 'o> {
                     self.advance()?;
                     let left = self.with_steps(base, steps)?;
                     // The right side takes every further `?:`: the operator nests to the right.
-                    let right = self.nested(Self::postfix)?;
+                    self.enter(1)?;
+                    let right = self.postfix()?;
+                    self.depth -= 1;
                     return self.node(Node::Elvis(Box::new((left, right))));
                 }
                 _ => return self.with_steps(base, steps),
@@ -219,25 +238,17 @@ impl<'a, 'o> Parser<'a, 'o> {
     }
 
     fn name(&mut self, expected: &'static str) -> Parsed<Text> {
-        if !matches!(self.token, Token::Name(_)) {
-            return Err(self.expected(expected));
-        }
-        match self.advance()? {
-            Token::Name(name) => Ok(Text::from(name)),
-            _ => Err(self.expected(expected)),
-        }
+        let name = match &mut self.token {
+            Token::Name(name) => Text::from(std::mem::take(name)),
+            _ => return Err(self.expected(expected)),
+        };
+        self.advance()?;
+        Ok(name)
     }
 
     fn primary(&mut self) -> Parsed {
         match self.token {
-            Token::Name(_) => {
-                let start = self.offset;
-                let name = self.name("a name")?;
-                if self.token == Token::OpenParen {
-                    return self.call(name, start);
-                }
-                self.node(Node::Attr { name, absolute: false })
-            }
+            Token::Name(_) => self.name_or_call(),
             Token::Dot => {
                 self.advance()?;
                 let name = self.name("an attribute name after '.'")?;
@@ -258,45 +269,56 @@ impl<'a, 'o> Parser<'a, 'o> {
                 let items = self.items(&Token::CloseBrace, "',' or '}'")?;
                 self.node(Node::List(Arc::from(items)))
             }
-            Token::Integer(_)
-            | Token::Real(_)
-            | Token::Boolean(_)
-            | Token::Undefined
-            | Token::ErrorValue
-            | Token::String { .. } => {
-                let literal = match self.advance()? {
-                    Token::Integer(i) => Literal::Int(i),
-                    Token::Real(r) => Literal::Real(r),
-                    Token::Boolean(b) => Literal::Bool(b),
-                    Token::String { text, .. } => Literal::String(Text::from(text)),
-                    Token::Undefined => Literal::Undefined,
-                    _ => Literal::Error,
-                };
-                self.node(Node::Literal(literal))
-            }
-            _ => Err(self.expected("an expression")),
+            _ => self.literal(),
         }
     }
 
-    /// Comma-separated expressions up to `close`, which is consumed. One trailing comma may stand.
+    fn literal(&mut self) -> Parsed {
+        let literal = match &mut self.token {
+            Token::Integer(i) => Literal::Int(*i),
+            Token::Real(r) => Literal::Real(*r),
+            Token::Boolean(b) => Literal::Bool(*b),
+            Token::String { text, .. } => Literal::String(Text::from(std::mem::take(text))),
+            Token::Undefined => Literal::Undefined,
+            Token::ErrorValue => Literal::Error,
+            _ => return Err(self.expected("an expression")),
+        };
+        self.advance()?;
+        self.node(Node::Literal(literal))
+    }
+
+    fn name_or_call(&mut self) -> Parsed {
+        let start = self.offset;
+        let name = self.name("a name")?;
+        if self.token == Token::OpenParen {
+            return self.call(name, start);
+        }
+        self.node(Node::Attr { name, absolute: false })
+    }
+
+    /// Comma-separated expressions up to `close`, which is consumed.
     fn items(&mut self, close: &Token<'_>, expected: &'static str) -> Parsed<Vec<Expr>> {
         let arguments = *close == Token::CloseParen;
         let mut items = Vec::new();
-        while !self.eat(close)? {
+        if self.eat(close)? {
+            return Ok(items);
+        }
+        loop {
             items.push(self.expr()?);
+            if self.eat(close)? {
+                return Ok(items);
+            }
             // Old ClassAds separated arguments by semicolons as well.
             let separator = match self.token {
                 Token::Comma => true,
                 Token::Semicolon => arguments && self.options.semantics == Semantics::Old,
                 _ => false,
             };
-            if separator {
-                self.advance()?;
-            } else if self.token != *close {
+            if !separator {
                 return Err(self.expected(expected));
             }
+            self.advance()?;
         }
-        Ok(items)
     }
 
     fn call(&mut self, name: Text, start: usize) -> Parsed {
@@ -330,12 +352,14 @@ impl<'a, 'o> Parser<'a, 'o> {
     fn record(&mut self) -> Parsed<ClassAd> {
         self.expect(&Token::OpenBracket)?;
         let mut attrs = Vec::new();
-        while !self.eat(&Token::CloseBracket)? {
-            if self.eat(&Token::Semicolon)? {
-                continue;
-            }
+        if self.eat(&Token::CloseBracket)? {
+            return Ok(ClassAd::new());
+        }
+        // Semicolons may stand in front, but not alone.
+        while self.eat(&Token::Semicolon)? {}
+        loop {
             let start = self.offset;
-            let name = self.name("an attribute name or ']'")?;
+            let name = self.name("an attribute name")?;
             if name.is_empty() {
                 return Err(ParseError::new(start, ParseErrorKind::EmptyName));
             }
@@ -344,6 +368,10 @@ impl<'a, 'o> Parser<'a, 'o> {
             attrs.push((name, value));
             if !matches!(self.token, Token::Semicolon | Token::CloseBracket) {
                 return Err(self.expected("';' or ']'"));
+            }
+            while self.eat(&Token::Semicolon)? {}
+            if self.eat(&Token::CloseBracket)? {
+                break;
             }
         }
         Ok(ClassAd::from_pairs(attrs))
@@ -398,8 +426,9 @@ mod tests {
 
     #[test]
     fn separators() {
-        assert_eq!(printed("{1,2,}"), "{ 1,2 }");
-        assert!(Expr::parse("{,1}").is_err());
+        for text in ["{1,2,}", "{,1}", "f(1,)", "[;]", "{,}", "f(1;)"] {
+            assert!(Expr::parse(text).is_err(), "{text}");
+        }
         assert_eq!(printed("f(1;2)"), "f(1,2)");
         assert_eq!(printed("[;;a=1;;b=2;]"), "[ a = 1; b = 2 ]");
         assert!(Expr::parse("[a=1,b=2]").is_err());
@@ -443,8 +472,8 @@ mod tests {
         );
         assert_eq!(
             printed("strcat(\"a\", )x"),
-            "line 1, column 14: unexpected a name after the end of the expression\
-             \n    strcat(\"a\", )x\n                 ^"
+            "line 1, column 13: expected an expression, found ')'\
+             \n    strcat(\"a\", )x\n                ^"
         );
     }
 }

@@ -85,6 +85,11 @@ impl fmt::Display for RelTime {
         if fraction == 0.0 {
             return write!(f, "{last:02}");
         }
+        if fraction.is_nan() {
+            // What C makes of infinity minus infinity, and prints.
+            let negative = self.0.is_infinite() || self.0.is_sign_negative();
+            return f.write_str(if negative { "-nan" } else { "nan" });
+        }
         let text = crate::print::general(f64::from(last) + fraction, 6, false);
         write!(f, "{text:0>2}")
     }

@@ -13,7 +13,7 @@ use crate::{ParseOptions, Semantics, Syntax};
 /// As deep as brackets in the other forms may be.
 const MAX_DEPTH: u32 = 165;
 
-/// One JSON object. Extra commas are tolerated, as HTCondor does.
+/// One JSON object. Extra commas between members are tolerated, as HTCondor does.
 pub(crate) fn parse(text: &[u8], options: &ParseOptions) -> Result<ClassAd, ParseError> {
     let mut lexer = Lexer::new(text, Syntax::Json, Semantics::Old);
     let (offset, token) = lexer.next_token()?;
@@ -67,25 +67,14 @@ impl<'a> Reader<'a, '_> {
         self.deeper()?;
         self.expect(&Token::OpenBrace)?;
         let mut attrs = Vec::new();
-        while self.token != Token::CloseBrace {
-            let start = self.offset;
-            match self.advance()? {
-                Token::Comma => {}
-                Token::String { text, .. } => {
-                    if text.is_empty() {
-                        return Err(ParseError::new(start, ParseErrorKind::EmptyName));
-                    }
-                    self.expect(&Token::Colon)?;
-                    attrs.push((Text::from(text), self.value()?));
-                    if !matches!(self.token, Token::Comma | Token::CloseBrace) {
-                        return Err(self.expected("',' or '}'"));
-                    }
+        if self.token != Token::CloseBrace {
+            self.skip_commas()?;
+            while self.token != Token::CloseBrace || attrs.is_empty() {
+                attrs.push(self.member()?);
+                if !matches!(self.token, Token::Comma | Token::CloseBrace) {
+                    return Err(self.expected("',' or '}'"));
                 }
-                other => {
-                    let (expected, found) = ("an attribute name in quotes", other.describe());
-                    let kind = ParseErrorKind::Expected { expected, found };
-                    return Err(ParseError::new(start, kind));
-                }
+                self.skip_commas()?;
             }
         }
         self.advance()?;
@@ -93,19 +82,39 @@ impl<'a> Reader<'a, '_> {
         Ok(ClassAd::from_pairs(attrs))
     }
 
+    fn skip_commas(&mut self) -> Result<(), ParseError> {
+        while self.token == Token::Comma {
+            self.advance()?;
+        }
+        Ok(())
+    }
+
+    fn member(&mut self) -> Result<(Text, Expr), ParseError> {
+        let start = self.offset;
+        if !matches!(self.token, Token::String { .. }) {
+            return Err(self.expected("an attribute name in quotes"));
+        }
+        let name = match self.advance()? {
+            Token::String { text, .. } if !text.is_empty() => Text::from(text),
+            _ => return Err(ParseError::new(start, ParseErrorKind::EmptyName)),
+        };
+        self.expect(&Token::Colon)?;
+        Ok((name, self.value()?))
+    }
+
     fn list(&mut self) -> Result<Vec<Expr>, ParseError> {
         self.deeper()?;
         self.advance()?;
         let mut items = Vec::new();
-        while self.token != Token::CloseBracket {
+        if self.token != Token::CloseBracket {
             items.push(self.value()?);
-            match self.token {
-                Token::Comma => {
-                    self.advance()?;
-                }
-                Token::CloseBracket => {}
-                _ => return Err(self.expected("',' or ']'")),
+            while self.token == Token::Comma {
+                self.advance()?;
+                items.push(self.value()?);
             }
+        }
+        if self.token != Token::CloseBracket {
+            return Err(self.expected("',' or ']'"));
         }
         self.advance()?;
         self.depth -= 1;

@@ -258,7 +258,6 @@ pub(super) fn user_map(call: &mut Call<'_, '_>) -> Evaluated {
 #[cfg(test)]
 mod tests {
     use super::super::tests::eval;
-    use super::*;
     use crate::{ClassAd, Context, Expr, Host, SystemHost};
 
     #[test]

@@ -66,7 +66,8 @@ impl Pattern {
         subject: &[u8],
         at: usize,
     ) -> Result<Option<Groups>, MatchFailed> {
-        let regex = compile(&self.text, self.options, true).ok_or(MatchFailed)?;
+        // A pattern that can match nothing but the empty string does not compile this way.
+        let Some(regex) = compile(&self.text, self.options, true) else { return Ok(None) };
         let found = groups(&regex, subject, at)?;
         Ok(found.filter(|g| matches!(g.first(), Some(Some((start, _))) if *start == at)))
     }

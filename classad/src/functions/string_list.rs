@@ -75,17 +75,17 @@ pub(super) fn summarize(call: &mut Call<'_, '_>, summary: Summary) -> Evaluated 
     Ok(if real { Value::Real(total) } else { Value::Int(num::truncate(total)) })
 }
 
-/// `sscanf("%lf")`: unlike `strtod` it does not go back from an exponent that has no digits.
+/// `sscanf("%lf")`: unlike `strtod` it does not go back from an exponent, or from `0x`, that has no
+/// digits.
 fn scan(item: &[u8]) -> Option<f64> {
     let (value, used) = num::strtod(item)?;
-    let dangling = |b: Option<&u8>| matches!(b, Some(b'e' | b'E' | b'x' | b'X'));
-    if value.is_finite()
-        && item[..used].iter().all(|b| !b.is_ascii_alphabetic())
-        && dangling(item.get(used))
-    {
-        return None;
+    let decimal = item[..used].iter().all(|b| !b.is_ascii_alphabetic());
+    let zero = matches!(&item[..used], b"0" | b"+0" | b"-0");
+    match item.get(used) {
+        Some(b'e' | b'E') if decimal => None,
+        Some(b'x' | b'X') if zero => None,
+        _ => Some(value),
     }
-    Some(value)
 }
 
 /// Two strings and delimiters, of which undefined ones are taken as empty or default, unless both

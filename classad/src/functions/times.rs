@@ -227,22 +227,15 @@ pub(super) fn format_time(call: &mut Call<'_, '_>) -> Evaluated {
     };
     // HTCondor fills in the fields by hand and leaves the zone as standard time with no offset.
     let seconds = fields.seconds();
-    let abbreviation = standard_name(seconds, zone);
-    let local = seconds - i64::from(zone.at(seconds).seconds);
-    let moment = Moment { fields, offset: 0, abbreviation: &abbreviation, epoch: local };
+    let standard = zone.standard_at(seconds);
+    let offset = standard.as_ref().map_or(0, |s| s.seconds);
+    let abbreviation = standard.map_or_else(String::new, |s| s.abbreviation);
+    let epoch = seconds - i64::from(offset);
+    let moment = Moment { fields, offset: 0, abbreviation: &abbreviation, epoch };
     let mut text = time::strftime(format.as_bytes(), &moment);
     // Its buffer.
     text.truncate(1022);
     call.string(text)
-}
-
-/// The name that the zone has outside of daylight saving.
-fn standard_name(seconds: i64, zone: &Zone) -> String {
-    const MONTH: i64 = 30 * 86400;
-    (0..12)
-        .map(|n| zone.at(seconds.saturating_add(n * MONTH)))
-        .find(|offset| !offset.dst)
-        .map_or_else(String::new, |offset| offset.abbreviation)
 }
 
 /// Fields from an ad such as `splitTime()` makes; those missing are 0.

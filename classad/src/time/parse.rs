@@ -24,24 +24,20 @@ pub(crate) fn parse_absolute(text: &[u8], zone: &Zone) -> Option<AbsTime> {
     }
     let clock = Civil { year, month, day, hour, minute, second, weekday: 0, yearday: 0 };
     let seconds = clock.seconds();
-    let standard = standard_offset(seconds, zone);
-    // HTCondor goes through mktime and takes its result -1 for a failure.
+    // HTCondor has mktime take the fields as local standard time, whose result -1 it takes for a
+    // failure, and undoes that with an hour of daylight saving: right unless the zone saves less.
+    let standard = zone.standard_at(seconds).map_or(0, |offset| offset.seconds);
     let local = seconds - i64::from(standard);
     if local == -1 {
         return None;
     }
-    let offset = explicit.unwrap_or_else(|| zone.at(local).seconds);
+    let there = zone.at(local);
+    let undone = local + i64::from(there.seconds) - if there.dst { 3600 } else { 0 };
+    let offset = explicit.unwrap_or(there.seconds);
     if offset == -1 {
         return None;
     }
-    Some(AbsTime { seconds: seconds - i64::from(offset), offset })
-}
-
-/// The offset in force without daylight saving, around the time that local clocks show `seconds`.
-fn standard_offset(seconds: i64, zone: &Zone) -> i32 {
-    let near = zone.at(seconds);
-    let there = zone.at(seconds - i64::from(near.seconds));
-    there.seconds - if there.dst { 3600 } else { 0 }
+    Some(AbsTime { seconds: undone - i64::from(offset), offset })
 }
 
 /// Cuts `Z`, `+hhmm` or `+hh:mm` off the end.

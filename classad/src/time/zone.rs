@@ -67,6 +67,14 @@ impl Zone {
     }
 }
 
+impl Zone {
+    /// What the zone says outside of daylight saving, at or near that moment.
+    pub(crate) fn standard_at(&self, seconds: i64) -> Option<Offset> {
+        const MONTH: i64 = 30 * 86400;
+        (0..12).map(|n| self.at(seconds.saturating_add(n * MONTH))).find(|offset| !offset.dst)
+    }
+}
+
 /// The fields of a moment on the clocks of `zone`.
 pub(crate) fn local_time(seconds: i64, zone: &Zone) -> (Civil, Offset) {
     let offset = zone.at(seconds);
