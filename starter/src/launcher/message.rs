@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Failure, Step};
 use crate::plan::{Account, Plan};
-use crate::report::Usage;
+use crate::report::{Disk, Usage};
 
 /// The largest message in bytes: a plan whose arguments and environment are as large as the kernel
 /// takes (2 MiB), with the job ad, fits easily.
@@ -46,17 +46,18 @@ pub(crate) enum Report {
         pid: i32,
     },
     /// All processes of the job are gone.
-    Ended(Ended),
+    Ended {
+        /// How, and what they used.
+        ended: Ended,
+        /// What the sandbox takes on disk.
+        disk: Disk,
+    },
     /// Output is where it belongs; so many files and bytes.
     Delivered {
         /// Regular files copied.
         files: u64,
         /// Their bytes.
         bytes: u64,
-        /// KiB that the sandbox took on disk.
-        disk_kib: u64,
-        /// Regular files that were in it.
-        disk_files: u64,
     },
     /// An order could not be carried out.
     Failed(Failure),

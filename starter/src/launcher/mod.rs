@@ -83,7 +83,8 @@ impl Launcher<'_> {
             }
             if end && let Some(cell) = state.cell.take() {
                 let ended = cell.collect(state.ended.take())?;
-                channel.send(&Report::Ended(ended))?;
+                let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
+                channel.send(&Report::Ended { ended, disk })?;
             }
             if order {
                 let Some(order) = channel.receive()? else { return Ok(()) };
@@ -168,14 +169,12 @@ impl Launcher<'_> {
         let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
             return Err(Failure::host(Step::Internal, "there is no ended job to deliver"));
         };
-        let (disk_kib, disk_files) = sandbox.measure();
-        let (files, bytes) = match &state.catalogue {
-            None => (0, 0),
-            Some(before) => {
-                transfer::copy_out(plan, sandbox.dir.as_fd(), before, self.show_progress)?
-            }
+        let Some(before) = &state.catalogue else {
+            return Err(Failure::host(Step::Internal, "this job's files are not moved"));
         };
-        Ok(Report::Delivered { files, bytes, disk_kib, disk_files })
+        let (files, bytes) =
+            transfer::copy_out(plan, sandbox.dir.as_fd(), before, self.show_progress)?;
+        Ok(Report::Delivered { files, bytes })
     }
 }
 

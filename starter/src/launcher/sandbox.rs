@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, chownat, mkdirat, openat, 
 use super::remove;
 use crate::failure::{Context, Failure, Step};
 use crate::plan::{Account, Plan, Sandbox};
+use crate::report::{self, Disk};
 use crate::sys::privilege::{Borrowed, Ids};
 
 const DIRECTORY: OFlags =
@@ -37,7 +38,9 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
         .at(Step::Sandbox, format!("EXECUTE directory {}", execute.display()))?;
     let slot_path = plan.sandbox.slot_path();
     let owner = &plan.account.ids;
-    let made = |path: &Path| format!("making sandbox {}", path.display());
+    let made = |path: &Path| {
+        format!("making {} (needs owner, mode and free space of EXECUTE to be right)", path.display())
+    };
 
     mkdirat(&execute_dir, slot.as_str(), Mode::RWXU).at(Step::Sandbox, made(&slot_path))?;
     // From here on whatever fails must not leave the directory behind.
@@ -112,7 +115,7 @@ impl Made {
         for (name, content) in &sandbox.files {
             let write = || -> std::io::Result<()> {
                 let fd = openat(&self.dir, name.as_str(), flags, Mode::from_raw_mode(0o644))?;
-                File::from(fd).write_all(content.as_bytes())
+                File::from(fd).write_all(content)
             };
             write().at(Step::Sandbox, format!("writing {}", self.path.join(name).display()))?;
         }
@@ -143,12 +146,11 @@ impl Made {
         Ok(openat2(dir, relative, flags, Mode::empty(), how)?)
     }
 
-    /// Kibibytes that the job's directory takes, and the number of files, as far as the job itself
-    /// could see them.
-    pub(crate) fn measure(&self) -> (u64, u64) {
+    /// What the job's directory takes on disk, as far as the job itself could see it.
+    pub(crate) fn measure(&self) -> Disk {
         match Borrowed::rights_of(&self.owner) {
-            Ok(_rights) => crate::report::disk::measure(self.dir.as_fd()),
-            Err(_) => (0, 0),
+            Ok(_rights) => report::measure(self.dir.as_fd()),
+            Err(_) => Disk::default(),
         }
     }
 

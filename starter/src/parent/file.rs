@@ -59,6 +59,10 @@ impl Parent for FileParent {
 
     fn finished(&mut self, _outcome: &Outcome, ad: &ClassAd) -> Result<(), Failure> {
         let Some((name, file)) = &mut self.output else { return Ok(()) };
-        file.write_all(&ad.to_old_bytes()).at(Step::Output, format!("writing {name}"))
+        let mut text = ad.to_old_bytes();
+        if text.last() != Some(&b'\n') {
+            text.push(b'\n');
+        }
+        file.write_all(&text).at(Step::Output, format!("writing {name}"))
     }
 }

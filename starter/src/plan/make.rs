@@ -57,8 +57,8 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         mode: knobs.job_execdir_permissions.mode(),
         directories,
         files: vec![
-            (".job.ad".to_owned(), job.ad.to_old_string()),
-            (".machine.ad".to_owned(), inputs.machine.to_old_string()),
+            (".job.ad".to_owned(), public(&job.ad)),
+            (".machine.ad".to_owned(), public(inputs.machine)),
         ],
     };
     let directory = match job.transfer {
@@ -117,6 +117,11 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         program,
         not_applied,
     })
+}
+
+/// An ad as the job may see it: claim ids and other secrets are left out.
+fn public(ad: &ClassAd) -> Vec<u8> {
+    ad.without_private().to_old_bytes()
 }
 
 /// As much as can be had; an error where what can't be had was demanded.

@@ -10,6 +10,8 @@ mod make;
 mod mounts;
 mod roots;
 mod show;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +63,7 @@ pub(crate) struct Sandbox {
     /// Directories to make in it, relative, parents first; the job's account owns them.
     pub(crate) directories: Vec<PathBuf>,
     /// Files to write into it before the job starts: name and content.
-    pub(crate) files: Vec<(String, String)>,
+    pub(crate) files: Vec<(String, Vec<u8>)>,
 }
 
 impl Sandbox {

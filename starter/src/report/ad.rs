@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use classad::ClassAd;
 
-use super::Usage;
+use super::{Disk, Usage};
 use crate::failure::{Disposition, Failure};
 use crate::launcher::message::{Ended, Status};
 use crate::plan::{Plan, Root};
@@ -32,8 +32,8 @@ pub(crate) struct Result<'a> {
     pub(crate) wall: Duration,
     /// Process number on the machine.
     pub(crate) pid: i32,
-    /// KiB on disk and number of files at the end.
-    pub(crate) disk: (u64, u64),
+    /// What the sandbox took at the end.
+    pub(crate) disk: Disk,
 }
 
 /// The result alone, as the stock starter writes it, and what isolation was applied.
@@ -92,7 +92,7 @@ fn exit(ad: &mut ClassAd, status: Status) {
     }
 }
 
-fn usage(ad: &mut ClassAd, usage: &Usage, (kib, files): (u64, u64)) {
+fn usage(ad: &mut ClassAd, usage: &Usage, disk: Disk) {
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     ad.insert_value("RemoteUserCpu", usage.user.as_secs_f64());
     ad.insert_value("RemoteSysCpu", usage.system.as_secs_f64());
@@ -101,8 +101,8 @@ fn usage(ad: &mut ClassAd, usage: &Usage, (kib, files): (u64, u64)) {
     ad.insert_value("MemoryUsage", count(usage.peak_memory_kib.div_ceil(1024)));
     ad.insert_value("BlockReadKbytes", count(usage.blocks_read / 2));
     ad.insert_value("BlockWriteKbytes", count(usage.blocks_written / 2));
-    ad.insert_value("DiskUsage", count(kib));
-    ad.insert_value("ScratchDirFileCount", count(files));
+    ad.insert_value("DiskUsage", count(disk.kib));
+    ad.insert_value("ScratchDirFileCount", count(disk.files));
 }
 
 fn failed(ad: &mut ClassAd, failure: &Failure) {

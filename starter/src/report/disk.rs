@@ -3,17 +3,27 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat};
+use serde::{Deserialize, Serialize};
+
+/// What a directory takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Disk {
+    /// On disk, in KiB.
+    pub(crate) kib: u64,
+    /// Regular files in it.
+    pub(crate) files: u64,
+}
 
 /// Entries that are counted at the most; a sandbox with more is reported as that many.
 const MAX_ENTRIES: u64 = 1_000_000;
 /// Directories below each other that are entered at the most.
 const MAX_DEPTH: usize = 64;
 
-/// Kibibytes on disk and number of regular files below a directory. Links are not followed.
-pub(crate) fn measure(dir: BorrowedFd<'_>) -> (u64, u64) {
+/// Measures a directory with what is below it. Links are not followed.
+pub(crate) fn measure(dir: BorrowedFd<'_>) -> Disk {
     let mut sum = Sum { blocks: 0, files: 0, entries: 0 };
     sum.add(dir, 0);
-    (sum.blocks.div_ceil(2), sum.files)
+    Disk { kib: sum.blocks.div_ceil(2), files: sum.files }
 }
 
 struct Sum {

@@ -1,7 +1,8 @@
 //! What is told about a job that ran: usage, exit and result, as ads.
 
 pub(crate) mod ad;
-pub(crate) mod disk;
+mod disk;
 mod usage;
 
+pub(crate) use disk::{Disk, measure};
 pub(crate) use usage::Usage;

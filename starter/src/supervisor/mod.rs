@@ -20,6 +20,7 @@ use crate::knobs::Knobs;
 use crate::launcher::message::{Channel, Ended, Order, Report};
 use crate::parent::Parent;
 use crate::plan::{self, Host, Inputs, Plan, Stdio};
+use crate::report::Disk;
 use crate::report::ad::{self, Outcome};
 
 /// How long a job that was asked to end may take before it is killed, where nobody says otherwise.
@@ -62,7 +63,7 @@ struct Progress {
     pid: i32,
     started: Option<(Instant, i64)>,
     wall: Duration,
-    disk: (u64, u64),
+    disk: Disk,
 }
 
 impl Supervisor<'_> {
@@ -119,20 +120,20 @@ impl Supervisor<'_> {
             }
             other => return Err(unexpected(&other)),
         };
-        let Report::Ended(ended) = ended else { return Err(unexpected(&ended)) };
+        let Report::Ended { ended, disk } = ended else { return Err(unexpected(&ended)) };
+        progress.disk = disk;
         if let Some((start, _)) = progress.started {
             progress.wall = start.elapsed();
         }
         tracing::info!("Process exited, pid={pid}, {}", describe(&ended));
-        self.channel.send(&Order::Deliver)?;
-        match self.answer(&mut false, job.kill_signal)? {
-            Report::Delivered { files, bytes, disk_kib, disk_files } => {
-                progress.disk = (disk_kib, disk_files);
-                if files > 0 {
+        if plan.files.transfer {
+            self.channel.send(&Order::Deliver)?;
+            match self.answer(&mut false, job.kill_signal)? {
+                Report::Delivered { files, bytes } => {
                     tracing::info!("output: {files} files, {bytes} bytes");
                 }
+                other => return Err(unexpected(&other)),
             }
-            other => return Err(unexpected(&other)),
         }
         Ok(if killed { Outcome::Killed(ended) } else { Outcome::Ended(ended) })
     }

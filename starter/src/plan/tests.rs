@@ -1,0 +1,241 @@
+//! Plans for jobs and configurations of all kinds, made without root and without doing anything.
+
+use std::path::Path;
+
+use classad::ClassAd;
+
+use super::*;
+use crate::failure::Disposition;
+use crate::job::Job;
+use crate::knobs::Knobs;
+
+fn job(lines: &str) -> Job {
+    let text = format!("Cmd = \"/bin/true\"\nIwd = \"/home/alice\"\nOwner = \"alice\"\n{lines}");
+    Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/")).unwrap()
+}
+
+fn knobs() -> Knobs {
+    Knobs { execute: "/var/lib/condor/execute".into(), ..Knobs::default() }
+}
+
+fn host() -> Host {
+    Host { privileged: true, user_namespaces: true, pid: 77, name: "node1".into() }
+}
+
+fn plan_on(host: &Host, job: &Job, knobs: &Knobs) -> Result<Plan, crate::failure::Failure> {
+    let ids = Ids { uid: 1001, gid: 1001, groups: vec![1001, 50] };
+    make(Inputs {
+        job,
+        knobs,
+        host,
+        account: Account { name: "alice".into(), ids: ids.clone(), home: "/home/alice".into() },
+        machine: &ClassAd::new(),
+        slot: "slot1_2",
+        environment: &[("LANG".into(), "C".into()), ("CONDOR_INHERIT".into(), "x".into())],
+        stdio: [None, None, None],
+        unnamed_output: Stdio::Null,
+        submitter: Some(ids),
+    })
+}
+
+fn plan(job: &Job, knobs: &Knobs) -> Plan {
+    plan_on(&host(), job, knobs).unwrap()
+}
+
+fn targets(plan: &Plan) -> Vec<&str> {
+    plan.mounts.iter().map(|mount| mount.target.to_str().unwrap()).collect()
+}
+
+fn variable<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
+    plan.program.environment.iter().find_map(|variable| {
+        std::str::from_utf8(variable).unwrap().strip_prefix(name)?.strip_prefix('=')
+    })
+}
+
+#[test]
+fn the_default_cell() {
+    let plan = plan(&job(""), &knobs());
+    assert_eq!(
+        targets(&plan),
+        ["/tmp", "/var/tmp", "/dev/shm", "/var/lib/condor/execute", "/proc"]
+    );
+    assert_eq!(plan.namespaces.pid, PidOne::Init);
+    assert!(plan.namespaces.ipc && plan.namespaces.uts && plan.namespaces.cgroup);
+    assert!(!plan.namespaces.user && !plan.namespaces.net);
+    assert_eq!(plan.sandbox.path(), Path::new("/var/lib/condor/execute/dir_77/scratch"));
+    assert_eq!(plan.root, Root::Host);
+    assert_eq!(plan.not_applied, Vec::<String>::new());
+    assert_eq!(variable(&plan, "TMPDIR"), Some("/tmp"));
+}
+
+#[test]
+fn the_flat_layout_of_23() {
+    let knobs = Knobs { starter_nested_scratch: false, ..knobs() };
+    let plan = plan(&job("ShouldTransferFiles = \"YES\"\n"), &knobs);
+    assert_eq!(plan.sandbox.path(), Path::new("/var/lib/condor/execute/dir_77"));
+    assert_eq!(plan.program.path, Path::new("/var/lib/condor/execute/dir_77/true"));
+    assert_eq!(plan.program.directory, plan.sandbox.path());
+}
+
+#[test]
+fn private_directories_are_a_list_or_an_expression() {
+    let with = |text: &str| Knobs { mount_under_scratch: Some(text.into()), ..knobs() };
+    let expression = "ifThenElse(WantBig =?= true, \"/big /tmp\", \"/tmp\")";
+    let plan_of = |lines: &str, text: &str| plan(&job(lines), &with(text));
+    assert_eq!(targets(&plan_of("WantBig = true\n", expression))[..2], ["/big", "/tmp"]);
+    assert_eq!(targets(&plan_of("", expression))[..2], ["/tmp", "/dev/shm"]);
+    // What is below a private directory is private already.
+    let nested = plan_of("", "/tmp/inner,/tmp,/tmpfoo");
+    assert_eq!(targets(&nested)[..2], ["/tmp", "/tmpfoo"]);
+    assert!(nested.sandbox.directories.contains(&"tmp/inner".into()));
+    for bad in ["/", "tmp", "/tmp/../etc", "/var/lib/condor/execute/x", "1 + 1", "(", "NoSuchAttr"] {
+        let failure = plan_on(&host(), &job(""), &with(bad)).unwrap_err();
+        assert_eq!(failure.disposition, Disposition::Elsewhere, "{bad}");
+        assert!(failure.message.starts_with("MOUNT_UNDER_SCRATCH"), "{failure}");
+    }
+}
+
+#[test]
+fn execute_below_a_private_directory_is_still_found() {
+    let knobs = Knobs { execute: "/tmp/execute".into(), ..knobs() };
+    let plan = plan(&job(""), &knobs);
+    assert_eq!(targets(&plan)[..2], ["/tmp", "/var/tmp"]);
+    assert!(plan.sandbox.directories.contains(&"tmp/execute".into()));
+}
+
+#[test]
+fn a_root_by_name_or_a_hold() {
+    let knobs = Knobs { named_chroot: Some("SL7=/chroot/sl7, EL9=/cvmfs/el9".into()), ..knobs() };
+    let named = plan(&job("RequestedChroot = \"el9\"\n"), &knobs);
+    assert!(matches!(&named.root, Root::Named(root) if root.path == Path::new("/cvmfs/el9")));
+    assert!(targets(&named).contains(&"/dev") && targets(&named).contains(&"/proc"));
+    assert!(named.applied().contains(&"chroot"));
+    let by_path = plan(&job("RequestedChroot = \"/chroot/sl7/\"\n"), &knobs);
+    assert!(matches!(&by_path.root, Root::Named(root) if root.name == "SL7"));
+    for unknown in ["EL10", "/chroot", "EL", "../chroot/sl7"] {
+        let lines = format!("RequestedChroot = \"{unknown}\"\n");
+        let failure = plan_on(&host(), &job(&lines), &knobs).unwrap_err();
+        assert_eq!(failure.disposition, Disposition::Hold { code: 6, subcode: 2 });
+        assert!(failure.message.contains("offers: SL7 EL9"), "{failure}");
+    }
+}
+
+#[test]
+fn nothing_is_dropped_silently() {
+    let off = Knobs { per_job_namespaces: false, ..knobs() };
+    let plan = plan(&job(""), &off);
+    assert_eq!(plan.not_applied.len(), 5);
+    assert!(plan.mounts.is_empty() && plan.namespaces.pid == PidOne::Shared);
+    assert_eq!(variable(&plan, "TMPDIR"), Some("/var/lib/condor/execute/dir_77/scratch"));
+    let demands = [
+        Knobs { use_pid_namespaces: Some(true), ..off.clone() },
+        Knobs { mount_under_scratch_set: true, ..off.clone() },
+        Knobs { no_job_networking: true, ..off.clone() },
+    ];
+    for knobs in demands {
+        assert!(plan_on(&host(), &job(""), &knobs).is_err(), "{knobs:?}");
+    }
+    let knobs = Knobs { named_chroot: Some("a=/a".into()), ..off };
+    assert!(plan_on(&host(), &job("RequestedChroot = \"a\"\n"), &knobs).is_err());
+}
+
+#[test]
+fn without_root_a_user_namespace_or_a_report() {
+    let mut host = Host { privileged: false, ..host() };
+    assert!(plan_on(&host, &job(""), &knobs()).unwrap().namespaces.user);
+    host.user_namespaces = false;
+    let plan = plan_on(&host, &job(""), &knobs()).unwrap();
+    assert!(!plan.namespaces.mount && plan.not_applied[0].contains("user namespaces are off"));
+}
+
+#[test]
+fn the_environment_and_who_wins_in_it() {
+    let knobs = Knobs {
+        starter_job_environment: Some("\"A=admin B=admin BATCH_SYSTEM=x\"".into()),
+        job_inherits_starter_environment: Some("True".into()),
+        starter_num_threads_env_vars: vec!["OMP_NUM_THREADS".into(), "MKL_NUM_THREADS".into()],
+        ..knobs()
+    };
+    let lines = "Environment = \"B=job TMPDIR=/x MKL_NUM_THREADS=1 S=#CoNdOrScRaTcHdIr#/y\"\n\
+                 RequestCpus = 4\n";
+    let plan = plan(&job(lines), &knobs);
+    assert_eq!(variable(&plan, "A"), Some("admin"));
+    assert_eq!(variable(&plan, "B"), Some("job"));
+    assert_eq!(variable(&plan, "BATCH_SYSTEM"), Some("HTCondor"));
+    assert_eq!(variable(&plan, "TMPDIR"), Some("/tmp"));
+    assert_eq!(variable(&plan, "OMP_NUM_THREADS"), Some("4"));
+    assert_eq!(variable(&plan, "MKL_NUM_THREADS"), Some("1"));
+    assert_eq!(variable(&plan, "S"), Some("/var/lib/condor/execute/dir_77/scratch/y"));
+    assert_eq!(variable(&plan, "LANG"), Some("C"));
+    assert_eq!(variable(&plan, "CONDOR_INHERIT"), None);
+    assert_eq!(variable(&plan, "_CONDOR_SLOT"), Some("slot1_2"));
+    assert_eq!(variable(&plan, "HOME"), Some("/home/alice"));
+}
+
+#[test]
+fn standard_files_with_and_without_transfer() {
+    let lines = "In = \"in.txt\"\nOut = \"out\"\nErr = \"/logs/err\"\n";
+    let direct = plan(&job(lines), &knobs()).program.stdio;
+    assert_eq!(direct[0], Stdio::File("/home/alice/in.txt".into()));
+    assert_eq!(direct[2], Stdio::File("/logs/err".into()));
+    let moved = plan(&job(&format!("{lines}ShouldTransferFiles = \"YES\"\n")), &knobs());
+    let scratch = Path::new("/var/lib/condor/execute/dir_77/scratch");
+    assert_eq!(moved.program.stdio[0], Stdio::File(scratch.join("in.txt")));
+    assert_eq!(moved.program.stdio[1], Stdio::File(scratch.join("_condor_stdout")));
+    assert!(moved.files.remaps.contains(&("_condor_stderr".into(), "/logs/err".into())));
+    let same = plan(&job("Out = \"o\"\nErr = \"o\"\n"), &knobs()).program.stdio;
+    assert_eq!(same[2], Stdio::SameAsOutput);
+}
+
+#[test]
+fn a_wrapper_goes_in_front() {
+    let knobs = Knobs { user_job_wrapper: Some("/opt/wrap".into()), ..knobs() };
+    let plan = plan(&job("Arguments = \"a 'b c'\"\n"), &knobs);
+    assert_eq!(plan.program.path, Path::new("/opt/wrap"));
+    assert_eq!(plan.program.arguments, [&b"/bin/true"[..], b"a", b"b c"]);
+}
+
+#[test]
+fn limits_follow_the_stock_rules() {
+    let nice = |text: &str| {
+        let knobs = Knobs { job_renice_increment: Some(text.into()), ..knobs() };
+        plan(&job("Prio = 7\n"), &knobs).limits.nice
+    };
+    assert_eq!([nice("5"), nice("Prio"), nice("99"), nice("-3"), nice("x y")], [5, 7, 19, 0, 10]);
+    assert_eq!(plan(&job(""), &knobs()).limits.core, Some(0));
+    assert_eq!(plan(&job("CoreSize = -1\n"), &knobs()).limits.core, None);
+    let knobs = Knobs { starter_rlimit_as: Some("TARGET.RequestMemory".into()), ..knobs() };
+    assert_eq!(plan(&job("RequestMemory = 3\n"), &knobs).limits.address_space, Some(3 << 20));
+}
+
+#[test]
+fn the_account_is_never_root() {
+    let choose = |lines: &str, knobs: &Knobs, trusted| choose_account(&job(lines), knobs, "slot1_3", trusted);
+    let base = knobs();
+    assert_eq!(choose("", &base, true).unwrap().name, "alice");
+    assert_eq!(choose("OsUser = \"bob\"\n", &base, true).unwrap().name, "bob");
+    assert_eq!(choose("", &base, false).unwrap().name, "nobody");
+    assert_eq!(choose("RunAsOwner = false\n", &base, true).unwrap().name, "nobody");
+    assert_eq!(choose("UidDomain = \"other\"\n", &base, true).unwrap().name, "nobody");
+    assert!(choose("OsUser = \"root\"\n", &base, true).is_err());
+    let slot = Knobs {
+        starter_allow_runas_owner: crate::knobs::Condition("False".into()),
+        slot_users: [("SLOT1_3".to_owned(), "slotty".to_owned())].into(),
+        nobody_slot_user: Some("root".into()),
+        ..knobs()
+    };
+    assert_eq!(choose("", &slot, true).unwrap().name, "slotty");
+    let only_root = Knobs { slot_users: Default::default(), ..slot };
+    assert_eq!(choose("", &only_root, true).unwrap().name, "nobody");
+}
+
+#[test]
+fn a_plan_survives_its_way_to_the_launcher_and_prints() {
+    let plan = plan(&job("ShouldTransferFiles = \"YES\"\nTransferInput = \"a/,b\"\n"), &knobs());
+    let bytes = postcard::to_stdvec(&plan).unwrap();
+    assert_eq!(postcard::from_bytes::<Plan>(&bytes).unwrap(), plan);
+    let text = plan.to_string();
+    for line in ["account    alice (uid 1001, gid 1001, groups 1001 50)", "mount      /tmp <- sandbox/tmp"] {
+        assert!(text.contains(line), "{text}");
+    }
+}
