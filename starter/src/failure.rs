@@ -19,8 +19,6 @@ pub(crate) mod hold {
     pub(crate) const UPLOAD_FILE: i32 = 12;
     /// Input files could not be fetched.
     pub(crate) const DOWNLOAD_FILE: i32 = 13;
-    /// The working directory can't be used.
-    pub(crate) const IWD: i32 = 14;
 }
 
 /// What becomes of the job.

@@ -105,7 +105,10 @@ fn privilege(host: &Host) -> Finding {
     if host.privileged {
         ok("root", "the starter has root: jobs can get accounts and every isolation")
     } else {
-        warn("root", "not root: every job runs as this account, in a user namespace if there can be one")
+        warn(
+            "root",
+            "not root: every job runs as this account, in a user namespace if there can be one",
+        )
     }
 }
 
@@ -148,7 +151,10 @@ fn execute(path: &Path, daemon: &Ids, host: &Host) -> Finding {
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) => {
-            return fail("execute", format!("{}: {error}: make it, or correct EXECUTE", path.display()));
+            return fail(
+                "execute",
+                format!("{}: {error}: make it, or correct EXECUTE", path.display()),
+            );
         }
     };
     let show = path.display();
@@ -157,7 +163,10 @@ fn execute(path: &Path, daemon: &Ids, host: &Host) -> Finding {
     }
     if host.privileged && meta.uid() != daemon.uid {
         let owner = host::names(daemon);
-        return fail("execute", format!("{show} belongs to uid {}: chown {owner} {show}", meta.uid()));
+        return fail(
+            "execute",
+            format!("{show} belongs to uid {}: chown {owner} {show}", meta.uid()),
+        );
     }
     if meta.mode() & 0o022 != 0 && meta.mode() & 0o1000 == 0 {
         return fail("execute", format!("{show} can be written by others: chmod 755 {show}"));
@@ -180,7 +189,8 @@ fn named_root(root: &NamedRoot, execute: &Path) -> Vec<Finding> {
     }
     let shell = ["bin/sh", "usr/bin/sh", "usr/bin/env"];
     if !shell.iter().any(|file| fs::symlink_metadata(root.path.join(file)).is_ok()) {
-        findings.push(warn("root-shell", format!("{name} has no /bin/sh: scripts will not run in it")));
+        findings
+            .push(warn("root-shell", format!("{name} has no /bin/sh: scripts will not run in it")));
     }
     let missing: Vec<&str> = ["proc", "dev", "sys", "tmp"]
         .into_iter()

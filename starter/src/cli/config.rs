@@ -1,3 +1,5 @@
 //! x
 use std::ffi::OsString;
-pub(super) fn main(_a: &[OsString]) -> Result<u8, String> { Ok(0) }
+pub(super) fn main(_a: &[OsString]) -> Result<u8, String> {
+    Ok(0)
+}

@@ -17,7 +17,9 @@ use crate::plan::{self, Account, Inputs, Plan, Stdio};
 
 /// Prints the plan as it would be for a starter of root.
 pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
-    let [job] = arguments else { return Err("plan needs one job: a job ad or a submit description".into()) };
+    let [job] = arguments else {
+        return Err("plan needs one job: a job ad or a submit description".into());
+    };
     Ok(match make(Path::new(job)) {
         Ok(plan) => {
             print!("{plan}");

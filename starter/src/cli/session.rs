@@ -129,11 +129,7 @@ fn open_output(name: &str) -> Result<(String, File), Failure> {
 }
 
 /// The log file, opened with the daemons' rights: LOG is theirs.
-fn open_log(
-    session: &Session,
-    knobs: &Knobs,
-    daemon: &privilege::Ids,
-) -> Result<(), Failure> {
+fn open_log(session: &Session, knobs: &Knobs, daemon: &privilege::Ids) -> Result<(), Failure> {
     let level = if knobs.verbose_log() { Level::DEBUG } else { Level::INFO };
     if session.log_to_terminal {
         let stderr = io::stderr().as_fd().try_clone_to_owned().at(Step::Configuration, "stderr")?;

@@ -77,9 +77,11 @@ fn read(words: &[String]) -> Result<Said, String> {
         }
         let value = rest.next().ok_or_else(|| format!("{option} needs a value"))?.clone();
         let number = || {
-            value.parse::<i64>().ok().filter(|n| *n >= 0).ok_or_else(|| {
-                format!("{option}: {value:?} is not a number that is 0 or more")
-            })
+            value
+                .parse::<i64>()
+                .ok()
+                .filter(|n| *n >= 0)
+                .ok_or_else(|| format!("{option}: {value:?} is not a number that is 0 or more"))
         };
         match option {
             "-local-name" => said.local_name = Some(value),

@@ -46,7 +46,9 @@ impl Transfer {
         };
         Ok(Some(Self {
             executable: ad.eval_bool("TransferExecutable").unwrap_or(true),
-            input: words(&text(ad, "TransferInput")?.unwrap_or_default()).map(str::to_owned).collect(),
+            input: words(&text(ad, "TransferInput")?.unwrap_or_default())
+                .map(str::to_owned)
+                .collect(),
             output,
             remaps: remaps(&text(ad, "TransferOutputRemaps")?.unwrap_or_default())?,
         }))
@@ -60,7 +62,8 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
 /// An output name must stay in the sandbox.
 fn inside_sandbox(word: &str) -> Result<PathBuf, Failure> {
     let path = PathBuf::from(word);
-    let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let plain =
+        path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if plain {
         Ok(path)
     } else {

@@ -90,7 +90,11 @@ impl Job {
             root: text(&ad, "RequestedChroot")?,
             core_size: ad.eval_i64("CoreSize"),
             kill_signal: kill_signal(&ad),
-            cpus: ad.eval_i64("CpusProvisioned").or(ad.eval_i64("RequestCpus")).unwrap_or(1).max(1),
+            cpus: ad
+                .eval_i64("CpusProvisioned")
+                .or_else(|| ad.eval_i64("RequestCpus"))
+                .unwrap_or(1)
+                .max(1),
             ad,
         })
     }

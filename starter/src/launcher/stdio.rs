@@ -79,7 +79,11 @@ fn open_one(path: &Path, flags: OFlags, code: i32, what: &str) -> Result<OwnedFd
         Ok(fd)
     });
     match opened {
-        Ok(fd) if File::from(fd.try_clone().at(Step::Stdio, "dup")?).metadata().is_ok_and(|m| m.is_dir()) => {
+        Ok(fd)
+            if File::from(fd.try_clone().at(Step::Stdio, "dup")?)
+                .metadata()
+                .is_ok_and(|m| m.is_dir()) =>
+        {
             Err(failure(path, Errno::ISDIR, code, what))
         }
         Ok(fd) => Ok(fd),

@@ -290,7 +290,8 @@ impl View {
 fn rebuild(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let copy = new_filesystem("tmpfs", &[("mode", "0755")], HARMLESS)?;
     fchmod_path(copy.as_fd(), fstat(dir)?.st_mode)?;
-    let readable = openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let readable =
+        openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut count = 0;
     for entry in Dir::read_from(&readable)? {
         let entry = entry?;

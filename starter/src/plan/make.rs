@@ -7,8 +7,8 @@ use classad::ClassAd;
 use super::environment::{Surroundings, environment};
 use super::mounts::mounts;
 use super::{
-    Account, Files, Host, InputFile, Limits, Namespaces, PidOne, Plan, Program, Root, Sandbox, Stdio,
-    What, roots,
+    Account, Files, Host, InputFile, Limits, Namespaces, PidOne, Plan, Program, Root, Sandbox,
+    Stdio, What, roots,
 };
 use crate::failure::{Failure, Step};
 use crate::job::{Job, Transfer};
@@ -65,9 +65,9 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         Some(_) => sandbox.path(),
         None => job.iwd.clone(),
     };
-    let private_tmp = mounts.iter().any(|mount| {
-        mount.target == Path::new("/tmp") && matches!(mount.what, What::Private(_))
-    });
+    let private_tmp = mounts
+        .iter()
+        .any(|mount| mount.target == Path::new("/tmp") && matches!(mount.what, What::Private(_)));
     let surroundings = Surroundings {
         account,
         sandbox: &sandbox,
@@ -153,12 +153,12 @@ fn namespaces(
             not_applied.push(format!("{what}: {why}"));
         }
     }
-    let pid = match (possible && knobs.use_pid_namespaces != Some(false), knobs.use_pid_namespace_init)
-    {
-        (false, _) => PidOne::Shared,
-        (true, true) => PidOne::Init,
-        (true, false) => PidOne::Job,
-    };
+    let pid =
+        match (possible && knobs.use_pid_namespaces != Some(false), knobs.use_pid_namespace_init) {
+            (false, _) => PidOne::Shared,
+            (true, true) => PidOne::Init,
+            (true, false) => PidOne::Job,
+        };
     let namespaces = Namespaces {
         mount: possible,
         pid,
@@ -185,12 +185,7 @@ fn program_path(job: &Job, sandbox: &Sandbox) -> PathBuf {
 
 /// With transfer, standard files live in the sandbox under fixed names and are renamed on the way
 /// out; without, the job's own paths are opened.
-fn stdio(
-    job: &Job,
-    sandbox: &Sandbox,
-    given: &[Option<Stdio>; 3],
-    unnamed: &Stdio,
-) -> [Stdio; 3] {
+fn stdio(job: &Job, sandbox: &Sandbox, given: &[Option<Stdio>; 3], unnamed: &Stdio) -> [Stdio; 3] {
     let default = |number: usize, name: &str| -> Stdio {
         let Some(path) = &job.stdio[number] else {
             return if number == 0 { Stdio::Null } else { unnamed.clone() };
@@ -205,9 +200,8 @@ fn stdio(
         }
     };
     let names = ["", "_condor_stdout", "_condor_stderr"];
-    let choose = |number: usize| {
-        given[number].clone().unwrap_or_else(|| default(number, names[number]))
-    };
+    let choose =
+        |number: usize| given[number].clone().unwrap_or_else(|| default(number, names[number]));
     let mut stdio = [choose(0), choose(1), choose(2)];
     if stdio[2] == stdio[1] && matches!(stdio[1], Stdio::File(_)) || same_output(job, given) {
         stdio[2] = Stdio::SameAsOutput;
@@ -216,7 +210,10 @@ fn stdio(
 }
 
 fn same_output(job: &Job, given: &[Option<Stdio>; 3]) -> bool {
-    given[1].is_none() && given[2].is_none() && job.stdio[1].is_some() && job.stdio[1] == job.stdio[2]
+    given[1].is_none()
+        && given[2].is_none()
+        && job.stdio[1].is_some()
+        && job.stdio[1] == job.stdio[2]
 }
 
 fn files(job: &Job, submitter: Option<Ids>) -> Files {

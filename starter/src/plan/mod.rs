@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use identity::{AccountChoice, choose_account};
+pub(crate) use identity::choose_account;
 pub(crate) use limits::Limits;
 pub(crate) use make::{Inputs, make};
 pub(crate) use mounts::{Mount, What};

@@ -107,8 +107,9 @@ fn private_directories(job: &Job, knobs: &Knobs) -> Result<Vec<PathBuf>, Failure
 }
 
 fn evaluated(text: &str, job: &Job) -> Result<String, Failure> {
-    let expr = classad::Expr::parse_old(text)
-        .map_err(|error| bad(format!("neither a list of directories nor an expression: {error}")))?;
+    let expr = classad::Expr::parse_old(text).map_err(|error| {
+        bad(format!("neither a list of directories nor an expression: {error}"))
+    })?;
     match expr.eval_in(&job.ad) {
         Value::String(list) => Ok(list.to_string()),
         other => Err(bad(format!(

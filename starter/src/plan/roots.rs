@@ -91,7 +91,9 @@ mod tests {
 
     #[test]
     fn items_are_read_and_bad_ones_say_why() {
-        let roots = named_roots(Some("SL7=/chroot/sl7, EL9=/cvmfs/x/el9:latest/ 9x=/a, y=b, sl7=/z, root=/"));
+        let roots = named_roots(Some(
+            "SL7=/chroot/sl7, EL9=/cvmfs/x/el9:latest/ 9x=/a, y=b, sl7=/z, root=/",
+        ));
         assert_eq!(
             roots[0].as_ref().unwrap(),
             &NamedRoot { name: "SL7".into(), path: "/chroot/sl7".into() }

@@ -19,7 +19,8 @@ impl fmt::Display for Plan {
             writeln!(f, "mount      {mount}")?;
         }
         let l = &self.limits;
-        let bytes = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |b| b.to_string());
+        let bytes =
+            |limit: Option<u64>| limit.map_or_else(|| "unlimited".to_owned(), |b| b.to_string());
         writeln!(
             f,
             "limits     nice {}, core {}, address space {}, oom_score_adj {}, umask {:03o}",
@@ -109,12 +110,16 @@ impl fmt::Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = self.target.display();
         match &self.what {
-            What::OwnSandboxOnly => write!(f, "{target} <- only the own sandbox, read-only around it"),
+            What::OwnSandboxOnly => {
+                write!(f, "{target} <- only the own sandbox, read-only around it")
+            }
             What::Private(dir) => {
                 write!(f, "{target} <- sandbox/{} (nosuid, nodev)", dir.display())
             }
             What::Memory => write!(f, "{target} <- new tmpfs (nosuid, nodev)"),
-            What::Devices => write!(f, "{target} <- new /dev: null zero full random urandom tty pts shm"),
+            What::Devices => {
+                write!(f, "{target} <- new /dev: null zero full random urandom tty pts shm")
+            }
             What::Processes => write!(f, "{target} <- new proc (nosuid, nodev, noexec)"),
             What::System => write!(f, "{target} <- the machine's /sys (read-only)"),
         }?;

@@ -88,7 +88,8 @@ fn private_directories_are_a_list_or_an_expression() {
     let nested = plan_of("", "/tmp/inner,/tmp,/tmpfoo");
     assert_eq!(targets(&nested)[..2], ["/tmp", "/tmpfoo"]);
     assert!(nested.sandbox.directories.contains(&"tmp/inner".into()));
-    for bad in ["/", "tmp", "/tmp/../etc", "/var/lib/condor/execute/x", "1 + 1", "(", "NoSuchAttr"] {
+    for bad in ["/", "tmp", "/tmp/../etc", "/var/lib/condor/execute/x", "1 + 1", "(", "NoSuchAttr"]
+    {
         let failure = plan_on(&host(), &job(""), &with(bad)).unwrap_err();
         assert_eq!(failure.disposition, Disposition::Elsewhere, "{bad}");
         assert!(failure.message.starts_with("MOUNT_UNDER_SCRATCH"), "{failure}");
@@ -210,7 +211,9 @@ fn limits_follow_the_stock_rules() {
 
 #[test]
 fn the_account_is_never_root() {
-    let choose = |lines: &str, knobs: &Knobs, trusted| choose_account(&job(lines), knobs, "slot1_3", trusted);
+    let choose = |lines: &str, knobs: &Knobs, trusted| {
+        choose_account(&job(lines), knobs, "slot1_3", trusted)
+    };
     let base = knobs();
     assert_eq!(choose("", &base, true).unwrap().name, "alice");
     assert_eq!(choose("OsUser = \"bob\"\n", &base, true).unwrap().name, "bob");
@@ -235,7 +238,9 @@ fn a_plan_survives_its_way_to_the_launcher_and_prints() {
     let bytes = postcard::to_stdvec(&plan).unwrap();
     assert_eq!(postcard::from_bytes::<Plan>(&bytes).unwrap(), plan);
     let text = plan.to_string();
-    for line in ["account    alice (uid 1001, gid 1001, groups 1001 50)", "mount      /tmp <- sandbox/tmp"] {
+    for line in
+        ["account    alice (uid 1001, gid 1001, groups 1001 50)", "mount      /tmp <- sandbox/tmp"]
+    {
         assert!(text.contains(line), "{text}");
     }
 }

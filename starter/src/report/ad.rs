@@ -45,8 +45,8 @@ pub(crate) fn result(result: &Result<'_>) -> ClassAd {
     if let Some(started) = result.started {
         ad.insert_value("JobStartDate", started);
         ad.insert_value("JobPid", i64::from(result.pid));
-        ad.insert_value("JobDuration", result.wall.as_secs_f64());
-        ad.insert_value("RemoteWallClockTime", result.wall.as_secs_f64());
+        ad.insert_value("JobDuration", seconds(result.wall));
+        ad.insert_value("RemoteWallClockTime", seconds(result.wall));
     }
     match result.outcome {
         Outcome::Ended(ended) => {
@@ -63,6 +63,11 @@ pub(crate) fn result(result: &Result<'_>) -> ClassAd {
         Outcome::Failed(failure) => failed(&mut ad, failure),
     }
     ad
+}
+
+/// Microseconds are as fine as the kernel's own figures, and print short.
+fn seconds(time: Duration) -> f64 {
+    Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)).as_secs_f64()
 }
 
 fn isolation(ad: &mut ClassAd, plan: &Plan) {
@@ -94,8 +99,8 @@ fn exit(ad: &mut ClassAd, status: Status) {
 
 fn usage(ad: &mut ClassAd, usage: &Usage, disk: Disk) {
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    ad.insert_value("RemoteUserCpu", usage.user.as_secs_f64());
-    ad.insert_value("RemoteSysCpu", usage.system.as_secs_f64());
+    ad.insert_value("RemoteUserCpu", seconds(usage.user));
+    ad.insert_value("RemoteSysCpu", seconds(usage.system));
     ad.insert_value("ImageSize", count(usage.peak_memory_kib));
     ad.insert_value("ResidentSetSize", count(usage.peak_memory_kib));
     ad.insert_value("MemoryUsage", count(usage.peak_memory_kib.div_ceil(1024)));

@@ -62,12 +62,8 @@ pub(crate) fn new_filesystem(
 
 /// Adds restrictions to a mount; to all mounts below it too if `recursive`.
 pub(crate) fn restrict(mount: BorrowedFd<'_>, deny: Deny, recursive: bool) -> io::Result<()> {
-    let attributes = libc::mount_attr {
-        attr_set: deny.bits(),
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
+    let attributes =
+        libc::mount_attr { attr_set: deny.bits(), attr_clr: 0, propagation: 0, userns_fd: 0 };
     let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
     let flags = libc::AT_EMPTY_PATH | recursive;
     // SAFETY: the path is a terminated constant and `attributes` outlives the call, with its true

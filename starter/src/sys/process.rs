@@ -41,9 +41,8 @@ pub(crate) fn reset_signals() -> io::Result<()> {
 /// Marks every descriptor from `first` on to be closed by the next exec.
 pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
     // SAFETY: close_range with the CLOEXEC flag only marks descriptors.
-    let answer = unsafe {
-        libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
-    };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -13,12 +13,38 @@ const MAX_VALUE: usize = 1 << 20;
 
 /// Commands of condor_submit that mean nothing without a pool.
 pub(super) const POOL_ONLY: &[&str] = &[
-    "accounting_group", "accounting_group_user", "allowed_execute_duration", "allowed_job_duration",
-    "batch_name", "concurrency_limits", "description", "hold", "job_lease_duration", "leave_in_queue",
-    "log", "log_xml", "max_idle", "max_materialize", "max_retries", "nice_user", "notification",
-    "notify_user", "on_exit_hold", "on_exit_remove", "periodic_hold", "periodic_release",
-    "periodic_remove", "priority", "rank", "requirements", "retry_until", "stream_error",
-    "stream_input", "stream_output", "submit_event_notes", "success_exit_code",
+    "accounting_group",
+    "accounting_group_user",
+    "allowed_execute_duration",
+    "allowed_job_duration",
+    "batch_name",
+    "concurrency_limits",
+    "description",
+    "hold",
+    "job_lease_duration",
+    "leave_in_queue",
+    "log",
+    "log_xml",
+    "max_idle",
+    "max_materialize",
+    "max_retries",
+    "nice_user",
+    "notification",
+    "notify_user",
+    "on_exit_hold",
+    "on_exit_remove",
+    "periodic_hold",
+    "periodic_release",
+    "periodic_remove",
+    "priority",
+    "rank",
+    "requirements",
+    "retry_until",
+    "stream_error",
+    "stream_input",
+    "stream_output",
+    "submit_event_notes",
+    "success_exit_code",
     "when_to_transfer_output",
 ];
 
@@ -52,16 +78,19 @@ impl Commands {
     /// The expanded value of a command; `None` if it isn't given or is empty.
     pub(super) fn get(&self, command: &str) -> Result<Option<String>, Failure> {
         match self.find(command) {
-            Some((raw, line)) => self.expand(raw, *line, 0).map(|v| Some(v).filter(|v| !v.is_empty())),
+            Some((raw, line)) => {
+                self.expand(raw, *line, 0).map(|v| Some(v).filter(|v| !v.is_empty()))
+            }
             None => Ok(None),
         }
     }
 
     /// `+Name = expression` and `MY.Name = expression` lines.
     pub(super) fn attributes(&self) -> Result<Vec<(String, String)>, Failure> {
-        let mine = self.entries.iter().filter_map(|(name, raw, line)| {
-            Some((attribute(name)?.to_owned(), raw, *line))
-        });
+        let mine = self
+            .entries
+            .iter()
+            .filter_map(|(name, raw, line)| Some((attribute(name)?.to_owned(), raw, *line)));
         mine.map(|(name, raw, line)| Ok((name, self.expand(raw, line, 0)?))).collect()
     }
 

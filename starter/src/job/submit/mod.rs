@@ -25,7 +25,7 @@ pub(crate) fn read(name: &str, text: &[u8], here: Option<&Path>) -> Result<Class
     let text = std::str::from_utf8(text)
         .map_err(|error| invalid(name, format!("not UTF-8 at byte {}", error.valid_up_to())))?;
     let commands = Commands::read(name, text)?;
-    let here = here.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let here = here.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let here = std::path::absolute(here).at(Step::JobAd, here.display())?;
     Description { name, commands, here }.into_ad()
 }
@@ -51,7 +51,8 @@ impl Description<'_> {
 
         let bring = self.boolean("transfer_executable")?.unwrap_or(true);
         let program = self.take("executable", "cmd")?;
-        let program = program.ok_or_else(|| self.invalid("there is no executable = PROGRAM line"))?;
+        let program =
+            program.ok_or_else(|| self.invalid("there is no executable = PROGRAM line"))?;
         let cmd = if bring { text_of(&iwd.join(program)) } else { program };
         ad.insert_value("Cmd", cmd);
         ad.insert_value("TransferExecutable", bring);
@@ -122,9 +123,9 @@ impl Description<'_> {
             "vanilla" | "5" => 5_i64,
             "local" | "12" => 12,
             _ => {
-                return Err(self.invalid(format!(
-                    "universe = {universe}: only vanilla jobs run here"
-                )));
+                return Err(
+                    self.invalid(format!("universe = {universe}: only vanilla jobs run here"))
+                );
             }
         };
         ad.insert_value("JobUniverse", number);
@@ -144,7 +145,9 @@ impl Description<'_> {
             None => ad.insert_value(plain, value),
             Some(rest) => {
                 let inner = rest.strip_suffix('"').ok_or_else(|| {
-                    self.invalid(format!("{command} starts with a double quote and doesn't end with one"))
+                    self.invalid(format!(
+                        "{command} starts with a double quote and doesn't end with one"
+                    ))
                 })?;
                 ad.insert_value(quoted, inner.replace("\"\"", "\""))
             }
@@ -201,15 +204,27 @@ impl Description<'_> {
             } else {
                 ""
             };
-            eprintln!("cloister: {}:{line}: {command} is no submit command and has no effect{hint}", self.name);
+            eprintln!(
+                "cloister: {}:{line}: {command} is no submit command and has no effect{hint}",
+                self.name
+            );
         }
     }
 }
 
 /// Commands that `into_ad` handles one by one.
 const KNOWN: &[&str] = &[
-    "universe", "initialdir", "iwd", "executable", "cmd", "transfer_executable", "arguments",
-    "environment", "getenv", "should_transfer_files", "transfer_output_remaps",
+    "universe",
+    "initialdir",
+    "iwd",
+    "executable",
+    "cmd",
+    "transfer_executable",
+    "arguments",
+    "environment",
+    "getenv",
+    "should_transfer_files",
+    "transfer_output_remaps",
 ];
 
 /// Command and the attribute that takes its text.
@@ -265,8 +280,10 @@ mod tests {
 
     #[test]
     fn the_common_commands_become_attributes() {
-        let ad = ad("executable = job.sh\narguments = \"a 'b c' \"\"q\"\"\"\noutput = out.$(Cluster)\n\
-             request_memory = 2GB\n+RequestedChroot = \"EL9\"\ntransfer_input_files = a, b\nqueue\n");
+        let ad = ad(
+            "executable = job.sh\narguments = \"a 'b c' \"\"q\"\"\"\noutput = out.$(Cluster)\n\
+             request_memory = 2GB\n+RequestedChroot = \"EL9\"\ntransfer_input_files = a, b\nqueue\n",
+        );
         assert_eq!(ad.eval_string("Cmd").as_deref(), Some("/home/me/job.sh"));
         assert_eq!(ad.eval_string("Arguments").as_deref(), Some("a 'b c' \"q\""));
         assert_eq!(ad.eval_string("Out").as_deref(), Some("out.1"));
