@@ -235,10 +235,15 @@ impl ClassAd {
     /// A JSON object, on one line. Expressions that JSON has no value for are strings of the form
     /// `"\/Expr(...)\/"`.
     pub fn to_json(&self) -> String {
-        print::lossy(print::json::ad(self))
+        print::lossy(self.to_json_bytes())
     }
 
-    /// A `<c>` element, on one line.
+    /// The same, byte for byte.
+    pub fn to_json_bytes(&self) -> Vec<u8> {
+        print::json::ad(self)
+    }
+
+    /// A `<c>` element, on one line. Strings in it are escaped and so ASCII.
     pub fn to_xml(&self) -> String {
         print::lossy(print::xml::ad(self))
     }

@@ -26,7 +26,7 @@ const MAX_STEPS: u32 = 10_000_000;
 
 /// Rust calls that nest inside one another. HTCondor does not count those of function arguments;
 /// without a bound a chain of attributes, each a nest of calls, would exhaust the stack.
-const MAX_FRAMES: u32 = 1200;
+const MAX_FRAMES: u32 = 640;
 
 /// Bytes that one evaluation may make up. An attribute that doubles another's string forty
 /// times over is short to write.
@@ -56,6 +56,7 @@ pub struct Context<'a> {
     semantics: Semantics,
     zone: Zone,
     host: &'a dyn Host,
+    max_steps: u32,
 }
 
 impl<'a> Context<'a> {
@@ -66,7 +67,7 @@ impl<'a> Context<'a> {
 
     pub(crate) fn in_scope(scope: Option<Scope>) -> Context<'a> {
         let (semantics, zone) = (Semantics::Old, Zone::SYSTEM);
-        Context { scope, semantics, zone, host: &SystemHost }
+        Context { scope, semantics, zone, host: &SystemHost, max_steps: MAX_STEPS }
     }
 
     /// Matches the ad with `target`, which becomes `TARGET`.
@@ -99,6 +100,14 @@ impl<'a> Context<'a> {
         self
     }
 
+    /// How much the evaluation may do, in nodes of expressions visited; ten million, as in
+    /// HTCondor, unless changed. Beyond that it fails.
+    #[must_use]
+    pub fn max_steps(mut self, steps: u32) -> Context<'a> {
+        self.max_steps = steps;
+        self
+    }
+
     /// The value; a failed evaluation is an error value.
     pub fn eval(&self, expr: &Expr) -> Value {
         self.try_eval(expr).unwrap_or(Value::Error)
@@ -121,7 +130,7 @@ impl<'a> Context<'a> {
             zone: &self.zone,
             host: self.host,
             depth: MAX_DEPTH,
-            steps_left: MAX_STEPS,
+            steps_left: self.max_steps,
             frames: 0,
             bytes: MAX_BYTES,
             active: Vec::new(),
@@ -222,7 +231,7 @@ impl Evaluator<'_> {
     /// Evaluates in another ad, as an evaluation of its own: `.name` starts there, and references
     /// are circular only within. A failure is an error value.
     pub(crate) fn elsewhere(&mut self, place: &Scope, expr: &Expr) -> Value {
-        let root = std::mem::replace(&mut self.root, Some(place.outermost()));
+        let root = self.root.replace(place.outermost());
         let active = std::mem::take(&mut self.active);
         let value = self.contained(|e| e.deeper(|e| e.eval(expr, Some(place))));
         self.root = root;
@@ -382,10 +391,11 @@ impl Evaluator<'_> {
         }
         let Some(scope) = scope else { return Found::Nothing };
         let found = scope.find(name.as_bytes(), self);
-        if matches!(found, Found::Nothing) && self.semantics == Semantics::Old {
-            if let Some(other) = scope.alternate() {
-                return other.find(name.as_bytes(), self);
-            }
+        if matches!(found, Found::Nothing)
+            && self.semantics == Semantics::Old
+            && let Some(other) = scope.alternate()
+        {
+            return other.find(name.as_bytes(), self);
         }
         found
     }
@@ -492,11 +502,9 @@ mod tests {
             ad.push_str(&format!(";a{n}=a{0}+a{0}", n - 1));
         }
         let ad = ClassAd::parse(&(ad + "]")).unwrap();
-        let context = Context::new(&ad);
-        let mut evaluator = context.evaluator();
         // The real budget takes its time in a debug build.
-        evaluator.steps_left = 100_000;
-        assert_eq!(evaluator.attribute(b"a59", context.scope.as_ref()), Err(EvalFailed));
+        let context = Context::new(&ad).max_steps(100_000);
+        assert_eq!(context.try_eval(&Expr::attribute("a59")), Err(EvalFailed));
     }
 
     #[test]

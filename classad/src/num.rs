@@ -12,7 +12,7 @@ pub(crate) fn real(i: i64) -> f64 {
 #[expect(clippy::cast_possible_truncation, reason = "range is checked first")]
 pub(crate) fn truncate(r: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if r >= -LIMIT && r < LIMIT { r as i64 } else { i64::MIN }
+    if (-LIMIT..LIMIT).contains(&r) { r as i64 } else { i64::MIN }
 }
 
 /// The low 32 bits as a signed number, as an `int` parameter receives them.
@@ -54,10 +54,10 @@ pub(crate) fn strtod(text: &[u8]) -> Option<(f64, usize)> {
     if word(b"nan") {
         return Some((f64::NAN.copysign(sign), at + 3 + nan_payload(&rest[3..])));
     }
-    if word(b"0x") {
-        if let Some((value, used)) = hex(&rest[2..]) {
-            return Some((sign * value, at + 2 + used));
-        }
+    if word(b"0x")
+        && let Some((value, used)) = hex(&rest[2..])
+    {
+        return Some((sign * value, at + 2 + used));
     }
     let used = decimal_length(rest);
     if used == 0 {

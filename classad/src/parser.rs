@@ -20,25 +20,39 @@ const MAX_NODES: u32 = 1 << 20;
 
 /// A whole expression.
 pub(crate) fn expression(text: &[u8], options: &ParseOptions) -> Result<Expr, ParseError> {
-    let mut parser = Parser::new(text, options)?;
-    let expr = parser.expr()?;
+    expression_within(text, options, &mut NodeBudget::default())
+}
+
+/// A whole expression that is part of a larger text.
+pub(crate) fn expression_within(
+    text: &[u8],
+    options: &ParseOptions,
+    budget: &mut NodeBudget,
+) -> Result<Expr, ParseError> {
+    let mut parser = Parser::new(text, options, budget).map_err(|e| *e)?;
+    let expr = parser.expr().map_err(|e| *e)?;
     // HTCondor 25.14 does not look behind a conditional.
     if !matches!(expr.0, Node::Ternary(_)) {
-        parser.finish("expression")?;
+        parser.finish("expression").map_err(|e| *e)?;
     }
     Ok(expr)
 }
 
-/// The expression at the front; whatever follows is ignored.
-pub(crate) fn expression_prefix(text: &[u8], options: &ParseOptions) -> Result<Expr, ParseError> {
-    Parser::new(text, options)?.expr()
+/// The expression at the front of a part of a larger text; whatever follows is ignored.
+pub(crate) fn expression_prefix(
+    text: &[u8],
+    options: &ParseOptions,
+    budget: &mut NodeBudget,
+) -> Result<Expr, ParseError> {
+    Parser::new(text, options, budget).and_then(|mut p| p.expr()).map_err(|e| *e)
 }
 
 /// A whole new-form ad.
 pub(crate) fn ad(text: &[u8], options: &ParseOptions) -> Result<ClassAd, ParseError> {
-    let mut parser = Parser::new(text, options)?;
-    let ad = parser.record()?;
-    parser.finish("ad")?;
+    let mut budget = NodeBudget::default();
+    let mut parser = Parser::new(text, options, &mut budget).map_err(|e| *e)?;
+    let ad = parser.record().map_err(|e| *e)?;
+    parser.finish("ad").map_err(|e| *e)?;
     Ok(ad)
 }
 
@@ -65,16 +79,17 @@ struct Parser<'a, 'o> {
     offset: usize,
     options: &'o ParseOptions,
     depth: u32,
-    nodes: NodeBudget,
+    nodes: &'o mut NodeBudget,
 }
 
-type Parsed<T = Expr> = Result<T, ParseError>;
+/// The error is boxed because results of this type are what the frames of the recursion hold.
+type Parsed<T = Expr> = Result<T, Box<ParseError>>;
 
 impl<'a, 'o> Parser<'a, 'o> {
-    fn new(text: &'a [u8], options: &'o ParseOptions) -> Parsed<Self> {
+    fn new(text: &'a [u8], options: &'o ParseOptions, nodes: &'o mut NodeBudget) -> Parsed<Self> {
         let mut lexer = Lexer::new(text, options.syntax, options.semantics);
         let (offset, token) = lexer.next_token()?;
-        Ok(Parser { lexer, token, offset, options, depth: 0, nodes: NodeBudget::default() })
+        Ok(Parser { lexer, token, offset, options, depth: 0, nodes })
     }
 
     /// Consumes the current token and returns it.
@@ -96,9 +111,9 @@ impl<'a, 'o> Parser<'a, 'o> {
         if self.eat(token)? { Ok(()) } else { Err(self.expected(token.describe())) }
     }
 
-    fn expected(&self, expected: &'static str) -> ParseError {
+    fn expected(&self, expected: &'static str) -> Box<ParseError> {
         let found = self.token.describe();
-        ParseError::new(self.offset, ParseErrorKind::Expected { expected, found })
+        Box::new(ParseError::new(self.offset, ParseErrorKind::Expected { expected, found }))
     }
 
     fn finish(&self, what: &'static str) -> Parsed<()> {
@@ -106,14 +121,14 @@ impl<'a, 'o> Parser<'a, 'o> {
             return Ok(());
         }
         let found = self.token.describe();
-        Err(ParseError::new(self.offset, ParseErrorKind::TrailingText { what, found }))
+        Err(Box::new(ParseError::new(self.offset, ParseErrorKind::TrailingText { what, found })))
     }
 
     /// Enters `levels` levels; who enters leaves, except with an error, which ends the parse.
     fn enter(&mut self, levels: u32) -> Parsed<()> {
         self.depth += levels;
         if self.depth > MAX_DEPTH {
-            return Err(ParseError::new(self.offset, ParseErrorKind::TooDeep));
+            return Err(Box::new(ParseError::new(self.offset, ParseErrorKind::TooDeep)));
         }
         Ok(())
     }
@@ -324,14 +339,14 @@ impl<'a, 'o> Parser<'a, 'o> {
     fn call(&mut self, name: Text, start: usize) -> Parsed {
         self.advance()?;
         let args = self.items(&Token::CloseParen, "',' or ')'")?;
-        if let [Expr(Node::Literal(Literal::String(text)))] = args.as_slice() {
-            if let Some(literal) = self.time_literal(&name, text) {
-                let literal = literal.ok_or_else(|| {
-                    let text = text.to_string_lossy().into_owned();
-                    ParseError::new(start, ParseErrorKind::BadTime { text })
-                })?;
-                return self.node(Node::Literal(literal));
-            }
+        if let [Expr(Node::Literal(Literal::String(text)))] = args.as_slice()
+            && let Some(literal) = self.time_literal(&name, text)
+        {
+            let literal = literal.ok_or_else(|| {
+                let text = text.to_string_lossy().into_owned();
+                Box::new(ParseError::new(start, ParseErrorKind::BadTime { text }))
+            })?;
+            return self.node(Node::Literal(literal));
         }
         self.node(Node::Call(Box::new(Call { name, args })))
     }
@@ -361,7 +376,7 @@ impl<'a, 'o> Parser<'a, 'o> {
             let start = self.offset;
             let name = self.name("an attribute name")?;
             if name.is_empty() {
-                return Err(ParseError::new(start, ParseErrorKind::EmptyName));
+                return Err(Box::new(ParseError::new(start, ParseErrorKind::EmptyName)));
             }
             self.expect(&Token::Assign)?;
             let value = self.expr()?;

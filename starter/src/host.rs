@@ -24,9 +24,8 @@ pub(crate) fn look() -> Result<Host, Failure> {
 
 /// Whether an unprivileged process may make user namespaces and gets rights in them.
 fn user_namespaces() -> bool {
-    let number = |path: &str| {
-        fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok())
-    };
+    let number =
+        |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
     let most = number("/proc/sys/user/max_user_namespaces").unwrap_or(0);
     let debian_off = number("/proc/sys/kernel/unprivileged_userns_clone") == Some(0);
     let ubuntu_off = number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1);

@@ -85,16 +85,38 @@ pub(crate) struct Knobs {
     pub(crate) job_renice_increment: Option<String>,
     pub(crate) starter_rlimit_as: Option<String>,
 }
-impl Default for Condition { fn default() -> Self { Self("true".into()) } }
+impl Default for Condition {
+    fn default() -> Self {
+        Self("true".into())
+    }
+}
 pub(crate) struct Cfg;
-pub(crate) fn load(_l: Option<&str>) -> Result<Cfg, Failure> { Ok(Cfg) }
+pub(crate) fn load(_l: Option<&str>) -> Result<Cfg, Failure> {
+    Ok(Cfg)
+}
 impl Knobs {
     pub(crate) fn read(_c: &Cfg) -> Result<Self, Failure> {
-        Ok(Self { execute: std::env::var_os("T_EXECUTE").unwrap_or_default().into(), mount_under_scratch: Some("/tmp,/var/tmp".into()), mount_private_dev_shm: true, per_job_namespaces: true, use_pid_namespace_init: true, starter_nested_scratch: true, starter_sets_home_env: true, named_chroot: std::env::var("T_CHROOT").ok(), ..Self::default() })
+        Ok(Self {
+            execute: std::env::var_os("T_EXECUTE").unwrap_or_default().into(),
+            mount_under_scratch: Some("/tmp,/var/tmp".into()),
+            mount_private_dev_shm: true,
+            per_job_namespaces: true,
+            use_pid_namespace_init: true,
+            starter_nested_scratch: true,
+            starter_sets_home_env: true,
+            named_chroot: std::env::var("T_CHROOT").ok(),
+            ..Self::default()
+        })
     }
     pub(crate) fn inherits_environment(&self) -> bool {
-        self.job_inherits_starter_environment.as_deref().is_some_and(|t| !t.trim().eq_ignore_ascii_case("false"))
+        self.job_inherits_starter_environment
+            .as_deref()
+            .is_some_and(|t| !t.trim().eq_ignore_ascii_case("false"))
     }
-    pub(crate) fn verbose_log(&self) -> bool { false }
-    pub(crate) fn starter_log(&self, _local: Option<&str>) -> Option<String> { None }
+    pub(crate) fn verbose_log(&self) -> bool {
+        false
+    }
+    pub(crate) fn starter_log(&self, _local: Option<&str>) -> Option<String> {
+        None
+    }
 }

@@ -5,6 +5,8 @@
 //! failure unless `classad-differences.tsv` lists its row with a reason, and so is a listed row that
 //! does not differ any more.
 
+#![expect(clippy::expect_used, reason = "a test may fail by panic, in its helpers too")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

@@ -74,11 +74,11 @@ impl Scope {
                 if is(context) {
                     return Scope::new(ad.clone(), Some(self.clone()), Role::Context);
                 }
-                if is(side) {
-                    if let Some(Expr(Node::Record(around))) = self.ad().get(context) {
-                        let around = self.enter(context, around);
-                        return Scope::new(ad.clone(), Some(around), role);
-                    }
+                if is(side)
+                    && let Some(Expr(Node::Record(around))) = self.ad().get(context)
+                {
+                    let around = self.enter(context, around);
+                    return Scope::new(ad.clone(), Some(around), role);
                 }
             }
         }

@@ -141,7 +141,7 @@ impl<'a> Reader<'a, '_> {
             Token::String { text, expression } => {
                 if let Some(inner) = expression.then(|| quoted_expression(&text)).flatten() {
                     // Offsets inside do not map back through the escapes: say where it begins.
-                    return parser::expression(inner, self.options)
+                    return parser::expression_within(inner, self.options, &mut self.nodes)
                         .map_err(|e| ParseError::new(start, e.kind));
                 }
                 Literal::String(Text::from(text))

@@ -3,13 +3,15 @@
 use crate::ParseOptions;
 use crate::ad::ClassAd;
 use crate::error::{ParseError, ParseErrorKind};
+use crate::expr::Expr;
 use crate::num::is_space;
-use crate::parser;
+use crate::parser::{self, NodeBudget};
 use crate::text::Text;
 
 /// Reads lines of `Name = expression`. A bad line makes the whole text bad.
 pub(crate) fn parse(text: &[u8], options: &ParseOptions) -> Result<ClassAd, ParseError> {
     let mut attrs = Vec::with_capacity(text.len() / 32);
+    let mut budget = NodeBudget::default();
     let mut start = 0;
     for line in text.split(|b| *b == b'\n') {
         let at = start;
@@ -19,17 +21,18 @@ pub(crate) fn parse(text: &[u8], options: &ParseOptions) -> Result<ClassAd, Pars
             continue;
         }
         let place = |e: ParseError| ParseError::new(e.offset + at, e.kind);
-        attrs.push(assignment(line, options).map_err(place)?);
+        attrs.push(assignment(line, options, &mut budget).map_err(place)?);
     }
     Ok(ClassAd::from_pairs(attrs))
 }
 
 /// One line. What follows a complete expression is ignored, as in HTCondor 25.14, so that
 /// `A = 1; B = 2` is an A alone.
-pub(crate) fn assignment(
+fn assignment(
     line: &[u8],
     options: &ParseOptions,
-) -> Result<(Text, crate::Expr), ParseError> {
+    budget: &mut NodeBudget,
+) -> Result<(Text, Expr), ParseError> {
     // Lines from Windows, and blanks behind a string that ends in a backslash.
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let blank = line.iter().take_while(|b| is_space(**b)).count();
@@ -45,7 +48,7 @@ pub(crate) fn assignment(
         return Err(ParseError::new(blank, ParseErrorKind::EmptyName));
     }
     let value = &line[equals + 1..];
-    let expr = parser::expression_prefix(value, options)
+    let expr = parser::expression_prefix(value, options, budget)
         .map_err(|e| ParseError::new(e.offset + equals + 1, e.kind))?;
     Ok((Text::from(name), expr))
 }

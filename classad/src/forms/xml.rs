@@ -91,10 +91,11 @@ impl<'a> Reader<'a, '_> {
 
     /// Passes the end tag `name` if it is next.
     fn end(&mut self, name: &[u8]) {
-        if let Some(Markup::Tag(tag)) = self.peek() {
-            if tag.kind == TagKind::End && tag.name == name {
-                self.next(false);
-            }
+        if let Some(Markup::Tag(tag)) = self.peek()
+            && tag.kind == TagKind::End
+            && tag.name == name
+        {
+            self.next(false);
         }
     }
 
@@ -137,7 +138,7 @@ impl<'a> Reader<'a, '_> {
         let node = match tag.name {
             b"c" => Node::Record(if open { self.ad()? } else { ClassAd::new() }),
             b"l" => Node::List(if open { self.list()? } else { Arc::from([]) }),
-            b"i" => Node::Literal(self.content(open, |t| integer(t))),
+            b"i" => Node::Literal(self.content(open, integer)),
             b"r" => Node::Literal(self.content(open, |t| {
                 num::strtod(t).map_or(Literal::Error, |(value, _)| Literal::Real(value))
             })),
@@ -162,7 +163,7 @@ impl<'a> Reader<'a, '_> {
             }
             b"e" => {
                 let text = self.text_content(open).ok_or_else(|| self.error("an empty <e>"))?;
-                let expr = parser::expression_prefix(&text, self.options)
+                let expr = parser::expression_prefix(&text, self.options, &mut self.nodes)
                     .map_err(|e| ParseError::new(start, e.kind))?;
                 self.end(b"e");
                 return Ok(expr);
@@ -218,7 +219,7 @@ impl<'a> Reader<'a, '_> {
             return Ok(Literal::String(Text::from("")));
         };
         let text = crate::lexer::unescape(&entities(text))
-            .ok_or(ParseError::new(start, ParseErrorKind::BadEscape))?;
+            .ok_or_else(|| ParseError::new(start, ParseErrorKind::BadEscape))?;
         Ok(Literal::String(Text::from(text)))
     }
 }

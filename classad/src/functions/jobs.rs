@@ -167,11 +167,11 @@ pub(super) fn env_v1_to_v2(call: &mut Call<'_, '_>) -> Evaluated {
     let mut text = text.as_bytes();
     let mut delimiter = b';';
     // A text that starts with one of these says what its delimiter is.
-    if let Some((first, rest)) = text.split_first() {
-        if b"!#$%&*+,-/:;<>?@^`|~\x1f".contains(first) {
-            delimiter = *first;
-            text = rest;
-        }
+    if let Some((first, rest)) = text.split_first()
+        && b"!#$%&*+,-/:;<>?@^`|~\x1f".contains(first)
+    {
+        delimiter = *first;
+        text = rest;
     }
     let mut env = Environment::default();
     while !text.is_empty() {

@@ -125,11 +125,11 @@ pub(crate) fn unescape(raw: &[u8]) -> Option<Vec<u8>> {
                     at += 1;
                     value = value * 8 + digit;
                     // A third digit only while the value stays below 256.
-                    if value < 0o40 {
-                        if let Some(digit) = octal(raw.get(at)) {
-                            at += 1;
-                            value = value * 8 + digit;
-                        }
+                    if value < 0o40
+                        && let Some(digit) = octal(raw.get(at))
+                    {
+                        at += 1;
+                        value = value * 8 + digit;
                     }
                 }
                 u8::try_from(value).ok().filter(|v| *v != 0)?
@@ -169,13 +169,13 @@ fn unescape_json(raw: &[u8]) -> Option<Vec<u8>> {
                 if unit == 0 {
                     return None;
                 }
-                if (0xd800..0xdc00).contains(&unit) && raw.get(at..at + 2) == Some(b"\\u") {
-                    if let Some(low) = raw.get(at + 2..at + 6).and_then(hex4) {
-                        if (0xdc00..0xe000).contains(&low) {
-                            unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                            at += 6;
-                        }
-                    }
+                if (0xd800..0xdc00).contains(&unit)
+                    && raw.get(at..at + 2) == Some(b"\\u")
+                    && let Some(low) = raw.get(at + 2..at + 6).and_then(hex4)
+                    && (0xdc00..0xe000).contains(&low)
+                {
+                    unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+                    at += 6;
                 }
                 let c = char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
                 out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());

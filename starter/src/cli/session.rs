@@ -75,6 +75,7 @@ pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
                 daemon,
                 privileged: host.privileged,
                 supervisor,
+                caller_is_submitter: session.for_people,
                 show_progress: session.for_people && io::stderr().is_terminal(),
             };
             launcher.serve(&theirs);

@@ -22,6 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use self::cell::Cell;
 use self::message::{Channel, Ended, Order, Report};
 use self::sandbox::Made;
+use self::verify::Known;
 use self::view::{Identity, Places};
 use crate::failure::{Context, Failure, Step};
 use crate::knobs::Knobs;
@@ -40,6 +41,8 @@ pub(crate) struct Launcher<'a> {
     pub(crate) privileged: bool,
     /// The supervisor's process number, which names the sandbox.
     pub(crate) supervisor: u32,
+    /// Whether the caller's rights open the files of a job that has no owner.
+    pub(crate) caller_is_submitter: bool,
     /// Whether files that take long to copy are shown at the terminal.
     pub(crate) show_progress: bool,
 }
@@ -145,8 +148,14 @@ impl Launcher<'_> {
         if state.plan.is_some() {
             return Err(Failure::host(Step::Internal, "a job was started already"));
         }
-        let account = state.account.as_ref();
-        verify::plan(&plan, account, self.knobs, self.privileged, self.supervisor)?;
+        let known = Known {
+            account: state.account.as_ref(),
+            knobs: self.knobs,
+            privileged: self.privileged,
+            supervisor: self.supervisor,
+            caller_is_submitter: self.caller_is_submitter,
+        };
+        verify::plan(&plan, known)?;
         let plan = state.plan.insert(plan);
         let sandbox = state.sandbox.insert(sandbox::make(plan, &self.daemon)?);
         if plan.files.transfer {

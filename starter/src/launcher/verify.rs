@@ -8,14 +8,25 @@ use crate::failure::{Failure, Step};
 use crate::knobs::Knobs;
 use crate::plan::{Account, Plan, Root, named_roots};
 
-/// Checks a plan against what this process knows itself.
-pub(crate) fn plan(
-    plan: &Plan,
-    account: Option<&Account>,
-    knobs: &Knobs,
-    privileged: bool,
-    supervisor: u32,
-) -> Result<(), Failure> {
+/// What the launcher knows itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    /// The account that it looked up, if it did.
+    pub(crate) account: Option<&'a Account>,
+    /// Its own reading of the configuration.
+    pub(crate) knobs: &'a Knobs,
+    /// Whether it is root.
+    pub(crate) privileged: bool,
+    /// The supervisor's process number.
+    pub(crate) supervisor: u32,
+    /// Whether the starter's caller gave the job, so that its files may be opened with the caller's
+    /// rights.
+    pub(crate) caller_is_submitter: bool,
+}
+
+/// Checks a plan against what the launcher knows.
+pub(crate) fn plan(plan: &Plan, known: Known<'_>) -> Result<(), Failure> {
+    let Known { account, knobs, privileged, supervisor, caller_is_submitter } = known;
     let refuse = |why: &str| Err(Failure::host(Step::Plan, format!("plan refused: {why}")));
     if account != Some(&plan.account) {
         return refuse("its account isn't the one that was looked up");
@@ -23,8 +34,15 @@ pub(crate) fn plan(
     if privileged && (plan.account.ids.uid == 0 || plan.account.ids.gid == 0) {
         return refuse("its account is root");
     }
-    if plan.files.submitter.as_ref().is_some_and(|ids| *ids != plan.account.ids) {
+    let submitter = match &plan.files.submitter {
+        Some(ids) => *ids == plan.account.ids,
+        None => caller_is_submitter || !plan.files.transfer,
+    };
+    if !submitter {
         return refuse("its files would be opened with somebody else's rights");
+    }
+    if plan.limits.oom_score_adj < 0 {
+        return refuse("it would be spared when memory runs out");
     }
     if privileged {
         sandbox::check(&plan.sandbox, &plan.account, &knobs.execute, supervisor)?;
@@ -58,4 +76,111 @@ fn plain(path: &Path) -> bool {
     path.is_absolute()
         && path.components().skip(1).all(|part| matches!(part, Component::Normal(_)))
         && path != Path::new("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use classad::ClassAd;
+
+    use super::*;
+    use crate::job::Job;
+    use crate::plan::{Host, Inputs, Mount, NamedRoot, PidOne, Stdio, What};
+    use crate::sys::privilege::Ids;
+
+    fn knobs() -> Knobs {
+        Knobs {
+            execute: "/var/lib/condor/execute".into(),
+            named_chroot: Some("EL9=/roots/el9".into()),
+            ..Knobs::default()
+        }
+    }
+
+    fn account() -> Account {
+        let ids = Ids { uid: 1001, gid: 1001, groups: vec![1001] };
+        Account { name: "alice".into(), ids, home: "/home/alice".into() }
+    }
+
+    /// What an honest supervisor sends.
+    fn honest() -> Plan {
+        let text = "Cmd = \"/bin/true\"\nIwd = \"/\"\nOwner = \"alice\"\n\
+                    ShouldTransferFiles = \"YES\"\nRequestedChroot = \"EL9\"\n";
+        let job = Job::from_ad(ClassAd::parse_old(text).unwrap(), Path::new("/")).unwrap();
+        crate::plan::make(Inputs {
+            job: &job,
+            knobs: &knobs(),
+            host: &Host { privileged: true, user_namespaces: true, pid: 77, name: "n".into() },
+            account: account(),
+            machine: &ClassAd::new(),
+            slot: "slot1",
+            environment: &[],
+            stdio: [None, None, None],
+            unnamed_output: Stdio::Null,
+            submitter: Some(account().ids),
+        })
+        .unwrap()
+    }
+
+    fn check(plan: &Plan) -> Result<(), Failure> {
+        let account = account();
+        super::plan(
+            plan,
+            Known {
+                account: Some(&account),
+                knobs: &knobs(),
+                privileged: true,
+                supervisor: 77,
+                caller_is_submitter: false,
+            },
+        )
+    }
+
+    #[test]
+    fn an_honest_plan_passes() {
+        check(&honest()).unwrap();
+    }
+
+    #[test]
+    fn a_hostile_supervisor_is_refused() {
+        let root = |name: &str, path: &str| {
+            Root::Named(NamedRoot { name: name.into(), path: path.into() })
+        };
+        let mount =
+            |target: &str| Mount { target: target.into(), what: What::Memory, why: String::new() };
+        let lies: [(&str, fn(&mut Plan) -> ()); 15] = [
+            ("root's ids", |p| p.account.ids.uid = 0),
+            ("root's group", |p| p.account.ids.gid = 0),
+            ("one more group", |p| p.account.ids.groups.push(0)),
+            ("another account", |p| p.account.name = "bob".into()),
+            ("root's files", |p| p.files.submitter = None),
+            ("another's files", |p| {
+                p.files.submitter = Some(Ids { uid: 0, gid: 0, groups: vec![] })
+            }),
+            ("another sandbox", |p| p.sandbox.slot = "dir_78".into()),
+            ("a sandbox elsewhere", |p| p.sandbox.execute = "/etc".into()),
+            ("a way out of the sandbox", |p| p.sandbox.slot = "../dir_77".into()),
+            ("a directory outside", |p| p.sandbox.directories.push("../x".into())),
+            ("a file outside", |p| p.sandbox.files.push(("../x".into(), vec![]))),
+            ("an open sandbox", |p| p.sandbox.mode = 0o777),
+            ("no namespace", |p| {
+                p.namespaces.mount = false;
+                p.namespaces.pid = PidOne::Shared;
+            }),
+            ("a user namespace", |p| p.namespaces.user = true),
+            ("no death by memory", |p| p.limits.oom_score_adj = -1000),
+        ];
+        for (what, lie) in lies {
+            let mut plan = honest();
+            lie(&mut plan);
+            assert!(check(&plan).is_err(), "{what} passed");
+        }
+        for lie in [root("EL9", "/home/alice/root"), root("EL10", "/roots/el9")] {
+            assert!(check(&Plan { root: lie, ..honest() }).is_err());
+        }
+        for target in ["/", "relative", "/a/../b"] {
+            let mut plan = honest();
+            plan.mounts.push(mount(target));
+            assert!(check(&plan).is_err(), "{target}");
+        }
+        assert!(check(&Plan { mounts: vec![], ..honest() }).is_err(), "EXECUTE uncovered");
+    }
 }

@@ -199,7 +199,8 @@ impl Supervisor<'_> {
             }
             let due = deadline.is_some_and(|when| when <= Instant::now());
             let asked = if signal { self.signals.read()? } else { None };
-            let hard = due || asked.is_some_and(|signal| signal.is_hard()) || (asked.is_some() && *killed);
+            let hard =
+                due || asked.is_some_and(|signal| signal.is_hard()) || (asked.is_some() && *killed);
             if hard {
                 self.channel.send(&Order::Kill)?;
                 deadline = None;
