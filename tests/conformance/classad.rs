@@ -129,7 +129,10 @@ impl Checker {
             Some("strict") => Semantics::Strict,
             _ => Semantics::Old,
         };
-        let zone = row.tz.as_deref().map_or_else(Zone::utc, |tz| Zone::named(tz).expect("a zone"));
+        let zone = row
+            .tz
+            .as_deref()
+            .map_or_else(Zone::utc, |tz| Zone::named(tz).expect("zone data on this host"));
         let syntax = match row.syntax.as_deref() {
             Some("old") => Syntax::Old,
             _ => Syntax::New,
