@@ -1,21 +1,14 @@
 //! Looking up the account that a job runs as, and refusing root.
 
-use std::ffi::CString;
-
-use nix::unistd::{User, getgrouplist};
-
-use crate::failure::{Failure, Reason, Step};
+use crate::failure::{Context, Failure, Step};
+use crate::host::accounts;
 use crate::knobs::Knobs;
 use crate::plan::Account;
 use crate::sys::privilege::Ids;
 
 /// Asks the password and group databases. Uid 0 and gid 0 are never accepted, in no list.
 pub(crate) fn look_up(name: &str) -> Result<Account, Failure> {
-    let user = User::from_name(name).map_err(|errno| {
-        let error = errno.into();
-        Failure::host(Step::Account, format!("looking up account {name}: {}", Reason(&error)))
-    })?;
-    let Some(user) = user else {
+    let Some(user) = accounts::user(name)? else {
         return Err(Failure::host(
             Step::Account,
             format!(
@@ -24,33 +17,19 @@ pub(crate) fn look_up(name: &str) -> Result<Account, Failure> {
             ),
         ));
     };
-    let c_name = CString::new(name)
-        .map_err(|_| Failure::host(Step::Account, "an account name has a NUL character"))?;
-    let groups = getgrouplist(&c_name, user.gid).map_err(|errno| {
-        let error = errno.into();
-        Failure::host(Step::Account, format!("looking up groups of {name}: {}", Reason(&error)))
-    })?;
-    let account = Account {
-        name: user.name,
-        ids: Ids {
-            uid: user.uid.as_raw(),
-            gid: user.gid.as_raw(),
-            groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
-        },
-        home: user.dir,
-    };
+    let groups = accounts::groups(&user)?;
+    let ids = Ids { uid: user.uid, gid: user.gid, groups };
+    let account = Account { name: user.name, ids, home: user.home };
     refuse_root(&account)?;
     Ok(account)
 }
 
 /// The account of a starter that isn't root: its own.
 pub(crate) fn own() -> Result<Account, Failure> {
-    let uid = nix::unistd::geteuid();
-    let user = User::from_uid(uid).ok().flatten();
-    let ids = Ids::own().map_err(|error| Failure::os(Step::Account, "own groups", &error))?;
-    let (name, home) = match user {
-        Some(user) => (user.name, user.dir),
-        None => (uid.to_string(), "/".into()),
+    let ids = Ids::own().at(Step::Account, "own groups")?;
+    let (name, home) = match accounts::user_of(ids.uid)? {
+        Some(user) => (user.name, user.home),
+        None => (ids.uid.to_string(), "/".into()),
     };
     Ok(Account { name, ids, home })
 }

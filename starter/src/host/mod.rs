@@ -1,9 +1,9 @@
 //! What there is to know about the machine before a job is looked at.
 
+pub(crate) mod accounts;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use nix::unistd::{Gid, Group, Uid, User};
 
 use crate::failure::{Context, Failure, Step};
 use crate::knobs::Knobs;
@@ -51,11 +51,11 @@ pub(crate) fn daemon_account(knobs: &Knobs, host: &Host) -> Result<Ids, Failure>
         };
     }
     for name in ["condor", "nobody"] {
-        if let Some(user) = User::from_name(name).at(Step::Account, format!("account {name}"))?
-            && !user.uid.is_root()
-            && user.gid.as_raw() != 0
+        if let Some(user) = accounts::local_user(name)?
+            && user.uid != 0
+            && user.gid != 0
         {
-            return Ok(Ids { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups: vec![] });
+            return Ok(Ids { uid: user.uid, gid: user.gid, groups: vec![] });
         }
     }
     Err(Failure::host(
@@ -114,8 +114,8 @@ fn own_execute(host: &Host, daemon: &Ids) -> Result<PathBuf, Failure> {
 
 /// The names of an account and a group, for people.
 pub(crate) fn names(ids: &Ids) -> String {
-    let user = User::from_uid(Uid::from_raw(ids.uid)).ok().flatten().map(|user| user.name);
-    let group = Group::from_gid(Gid::from_raw(ids.gid)).ok().flatten().map(|group| group.name);
+    let user = accounts::user_of(ids.uid).ok().flatten().map(|user| user.name);
+    let group = accounts::group_name(ids.gid);
     format!(
         "{}:{}",
         user.unwrap_or_else(|| ids.uid.to_string()),
