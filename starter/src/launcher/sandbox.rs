@@ -9,6 +9,7 @@ use nix::fcntl::{Flock, FlockArg};
 use rustix::fs::{
     AtFlags, Mode, OFlags, ResolveFlags, chownat, mkdirat, openat, openat2, unlinkat,
 };
+use rustix::io::Errno;
 
 use super::remove;
 use crate::failure::{Context, Failure, Step};
@@ -18,6 +19,11 @@ use crate::sys::privilege::{Borrowed, Ids};
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Directories of the nested layout that belong to the job, the one it works in first.
+const JOBS: [&str; 2] = ["scratch", "user"];
+/// The one that belongs to the daemons.
+const DAEMONS: &str = "htcondor";
 
 /// A sandbox that exists.
 #[derive(Debug)]
@@ -59,9 +65,9 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
         let dir = if *nested {
             own(slot_dir.as_fd(), daemon, Mode::from_raw_mode(0o755), &slot_path)?;
             let inner = [
-                ("htcondor", daemon, Mode::from_raw_mode(0o755)),
-                ("user", owner, Mode::RWXU),
-                ("scratch", owner, mode),
+                (DAEMONS, daemon, Mode::from_raw_mode(0o755)),
+                (JOBS[1], owner, Mode::RWXU),
+                (JOBS[0], owner, mode),
             ];
             for (name, ids, mode) in inner {
                 let path = slot_path.join(name);
@@ -70,7 +76,7 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
                     .at(Step::Sandbox, path.display())?;
                 own(dir.as_fd(), ids, mode, &path)?;
             }
-            openat(slot_dir.as_fd(), "scratch", DIRECTORY, Mode::empty())
+            openat(slot_dir.as_fd(), JOBS[0], DIRECTORY, Mode::empty())
                 .at(Step::Sandbox, slot_path.display())?
         } else {
             own(slot_dir.as_fd(), owner, mode, &slot_path)?;
@@ -136,7 +142,7 @@ impl Made {
                 return Err(std::io::ErrorKind::InvalidInput.into());
             };
             match mkdirat(&here, name, Mode::RWXU) {
-                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
             here = openat(&here, name, DIRECTORY, Mode::empty())?;
@@ -172,28 +178,32 @@ impl Made {
 /// First with the job's own rights, which suffice for what the job made and can't hurt anybody
 /// else; then the frame, which is the daemons'.
 fn remove_slot(execute: BorrowedFd<'_>, slot: &str, owner: &Ids) -> std::io::Result<()> {
-    let slot_fd = match openat(execute, slot, DIRECTORY, Mode::empty()) {
+    let slot_dir = match openat(execute, slot, DIRECTORY, Mode::empty()) {
         Ok(fd) => fd,
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let inner = ["scratch", "user", ""];
-    for name in inner {
-        let dir = if name.is_empty() {
-            Ok(slot_fd.try_clone()?)
-        } else {
-            openat(&slot_fd, name, DIRECTORY, Mode::empty())
-        };
-        let Ok(dir) = dir else { continue };
-        let theirs = rustix::fs::fstat(&dir)?.st_uid == owner.uid;
-        if theirs {
-            let _rights = Borrowed::rights_of(owner)?;
-            remove::empty(dir.as_fd())?;
-        }
+    let mut theirs = Vec::new();
+    if rustix::fs::fstat(&slot_dir)?.st_uid == owner.uid {
+        theirs.push(slot_dir.try_clone()?);
+    } else {
+        let dirs = JOBS.iter().map(|name| openat(&slot_dir, *name, DIRECTORY, Mode::empty()));
+        theirs.extend(dirs.filter_map(Result::ok));
     }
-    remove::empty(slot_fd.as_fd())?;
-    unlinkat(execute, slot, AtFlags::REMOVEDIR)?;
-    Ok(())
+    let rights = Borrowed::rights_of(owner)?;
+    for dir in &theirs {
+        remove::empty(dir.as_fd())?;
+    }
+    drop((rights, theirs));
+    for name in JOBS.iter().chain(&[DAEMONS]) {
+        // One that is not there, or not empty, is seen by the next step.
+        let _ = unlinkat(&slot_dir, *name, AtFlags::REMOVEDIR);
+    }
+    if unlinkat(execute, slot, AtFlags::REMOVEDIR).is_ok() {
+        return Ok(());
+    }
+    remove::empty(slot_dir.as_fd())?;
+    Ok(unlinkat(execute, slot, AtFlags::REMOVEDIR)?)
 }
 
 /// Removes sandboxes whose starter is gone (killed together with its launcher): no process has
