@@ -134,6 +134,8 @@ mod tests {
         )
     }
 
+    type Lie = fn(&mut Plan);
+
     #[test]
     fn an_honest_plan_passes() {
         check(&honest()).unwrap();
@@ -146,7 +148,7 @@ mod tests {
         };
         let mount =
             |target: &str| Mount { target: target.into(), what: What::Memory, why: String::new() };
-        let lies: [(&str, fn(&mut Plan) -> ()); 15] = [
+        let lies: [(&str, Lie); 15] = [
             ("root's ids", |p| p.account.ids.uid = 0),
             ("root's group", |p| p.account.ids.gid = 0),
             ("one more group", |p| p.account.ids.groups.push(0)),

@@ -135,7 +135,7 @@ pub(crate) enum Stdio {
 pub(crate) struct Program {
     /// Absolute path as the job sees it.
     pub(crate) path: PathBuf,
-    /// Arguments after argv[0].
+    /// Arguments after the program itself.
     pub(crate) arguments: Vec<Vec<u8>>,
     /// `NAME=value` strings.
     pub(crate) environment: Vec<Vec<u8>>,
