@@ -1,16 +1,124 @@
-//! The knobs that the starter reads, typed, with their defaults.
+//! The knobs that the starter reads: one table gives the typed values, `starter config`, and the
+//! documentation.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use classad::ClassAd;
+use classad::{ClassAd, Expr, Value};
+use condor_config::{As, Config, Options};
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Step};
+
+/// How a knob's text becomes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// True or False, or an expression that gives one.
+    Boolean,
+    /// As it is.
+    Text,
+    /// Words between commas or blanks.
+    List,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Knob {
+    /// As admins write it.
+    pub(crate) name: &'static str,
+    /// The field of `Knobs`.
+    pub(crate) field: &'static str,
+    /// Its type.
+    pub(crate) kind: Kind,
+    /// What it is if nobody sets it; empty: what HTCondor has, or unset.
+    pub(crate) default: &'static str,
+    /// What it does.
+    pub(crate) text: &'static str,
+}
+
+macro_rules! knobs {
+    ($($(#[doc = $text:literal])+ $name:ident $field:ident: $type:ty = $kind:ident $default:literal;)+) => {
+        /// Every knob, in the order of the manual.
+        pub(crate) const TABLE: &[Knob] = &[$(Knob {
+            name: stringify!($name),
+            field: stringify!($field),
+            kind: Kind::$kind,
+            default: $default,
+            text: concat!($($text),+),
+        }),+];
+
+        /// The configuration as the starter uses it. Read once, before the launcher is forked.
+        #[derive(Clone, Debug, Deserialize)]
+        pub(crate) struct Knobs {
+            $($(#[doc = $text])+ #[serde(default)] pub(crate) $field: $type,)+
+            /// SLOT<n>_USER: the account of each slot, by the slot's name in capitals.
+            #[serde(skip)]
+            pub(crate) slot_users: BTreeMap<String, String>,
+            /// Knobs that somebody set, as opposed to defaults.
+            #[serde(skip)]
+            pub(crate) set: Vec<&'static str>,
+        }
+    };
+}
+
+knobs! {
+    /// The directory in which each job gets its sandbox.
+    EXECUTE execute: PathBuf = Text "";
+    /// Directory of the daemons' logs.
+    LOG log: Option<PathBuf> = Text "";
+    /// Directory of HTCondor's user programs; jobs see it as _CONDOR_BIN.
+    BIN bin: Option<String> = Text "";
+    /// The starter's log; without it StarterLog in LOG.
+    STARTER_LOG starter_log: Option<PathBuf> = Text "";
+    /// What is logged; D_FULLDEBUG for more.
+    STARTER_DEBUG starter_debug: String = Text "";
+    /// User and group id of the daemons, UID.GID; without it the account condor, or nobody.
+    CONDOR_IDS condor_ids: Option<String> = Text "";
+    /// The domain in which account names mean the same on all machines.
+    UID_DOMAIN uid_domain: String = Text "";
+    /// Believe a job's UidDomain whoever sent it.
+    TRUST_UID_DOMAIN trust_uid_domain: bool = Boolean "False";
+    /// Run jobs as the submitting user: an expression over the job ad.
+    STARTER_ALLOW_RUNAS_OWNER starter_allow_runas_owner: Condition = Text "True";
+    /// The account of jobs that don't run as their owner, in slots without SLOT<n>_USER; without it nobody.
+    NOBODY_SLOT_USER nobody_slot_user: Option<String> = Text "";
+    /// Roots that jobs can ask for by name with RequestedChroot: NAME=PATH, ...
+    NAMED_CHROOT named_chroot: Option<String> = Text "";
+    /// Directories that each job has for itself, empty: a list, or an expression over the job ad.
+    MOUNT_UNDER_SCRATCH mount_under_scratch: Option<String> = Text "/tmp,/var/tmp";
+    /// A /dev/shm of its own for each job.
+    MOUNT_PRIVATE_DEV_SHM mount_private_dev_shm: bool = Boolean "True";
+    /// Namespaces at all. False gives jobs the machine's view, and refuses what needs namespaces.
+    PER_JOB_NAMESPACES per_job_namespaces: bool = Boolean "True";
+    /// A PID namespace for each job, in which it sees its own processes only.
+    USE_PID_NAMESPACES use_pid_namespaces: bool = Boolean "True";
+    /// Process 1 of the PID namespace is a small init; False: the job itself.
+    USE_PID_NAMESPACE_INIT use_pid_namespace_init: bool = Boolean "True";
+    /// No network but loopback.
+    NO_JOB_NETWORKING no_job_networking: bool = Boolean "False";
+    /// The sandbox is dir_<pid>/scratch as in HTCondor 25; False: dir_<pid> as in 23.
+    STARTER_NESTED_SCRATCH starter_nested_scratch: bool = Boolean "True";
+    /// Who may look into a sandbox: user, group or world.
+    JOB_EXECDIR_PERMISSIONS job_execdir_permissions: Permissions = Text "user";
+    /// Variables for every job, which may override them: NAME=VALUE;... or "NAME=VALUE ...".
+    STARTER_JOB_ENVIRONMENT starter_job_environment: Option<String> = Text "";
+    /// The starter's own variables for jobs: True, False, or names with * and !.
+    JOB_INHERITS_STARTER_ENVIRONMENT job_inherits_starter_environment: Option<String> = Text "False";
+    /// Set HOME to the account's home.
+    STARTER_SETS_HOME_ENV starter_sets_home_env: bool = Boolean "True";
+    /// Variables that are set to the number of CPUs unless the job sets them.
+    STARTER_NUM_THREADS_ENV_VARS starter_num_threads_env_vars: Vec<String> = List "CUBACORES GOMAXPROCS JULIA_NUM_THREADS MKL_NUM_THREADS NUMEXPR_NUM_THREADS OMP_NUM_THREADS OMP_THREAD_LIMIT OPENBLAS_NUM_THREADS PYTHON_CPU_COUNT ROOT_MAX_THREADS TF_LOOP_PARALLEL_ITERATIONS TF_NUM_THREADS";
+    /// A program that is run in place of every job, with the job's program as first argument.
+    USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
+    /// Added to a job's niceness, 0 to 19: an expression over the job ad.
+    JOB_RENICE_INCREMENT job_renice_increment: Option<String> = Text "";
+    /// Address space limit in MiB: an expression over the machine and the job ad.
+    STARTER_RLIMIT_AS starter_rlimit_as: Option<String> = Text "";
+}
 
 /// Who may look into a sandbox (JOB_EXECDIR_PERMISSIONS).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub(crate) enum Permissions {
     /// The job's account.
     #[default]
@@ -19,6 +127,19 @@ pub(crate) enum Permissions {
     Group,
     /// And everybody.
     World,
+}
+
+impl TryFrom<String> for Permissions {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "user" => Ok(Self::User),
+            "group" => Ok(Self::Group),
+            "world" => Ok(Self::World),
+            _ => Err(format!("{text:?}: user, group or world is needed")),
+        }
+    }
 }
 
 impl Permissions {
@@ -33,90 +154,225 @@ impl Permissions {
 }
 
 /// An expression over the job ad that says yes or no; text that is no expression says no.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Condition(pub(crate) String);
 
 impl Condition {
     /// Whether it holds for a job.
     pub(crate) fn allows(&self, job: &ClassAd) -> bool {
-        let value = classad::Expr::parse_old(&self.0).map(|expr| expr.eval_in(job));
+        let value = Expr::parse_old(&self.0).map(|expr| expr.eval_in(job));
         match value {
-            Ok(classad::Value::Bool(yes)) => yes,
-            Ok(classad::Value::Int(number)) => number != 0,
+            Ok(Value::Bool(yes)) => yes,
+            Ok(Value::Int(number)) => number != 0,
             _ => false,
         }
     }
 
     /// Whether it is false for every job.
     pub(crate) fn never(&self) -> bool {
-        matches!(self.0.trim().to_ascii_lowercase().as_str(), "false" | "0" | "f" | "no" | "n")
+        !self.allows(&ClassAd::new())
+            && Expr::parse_old(&self.0).is_ok_and(|e| e.as_literal().is_some())
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Knobs {
-    pub(crate) execute: PathBuf,
-    pub(crate) log: Option<String>,
-    pub(crate) bin: Option<String>,
-    pub(crate) starter_log: Option<String>,
-    pub(crate) starter_debug: Option<String>,
-    pub(crate) uid_domain: String,
-    pub(crate) trust_uid_domain: bool,
-    pub(crate) starter_allow_runas_owner: Condition,
-    pub(crate) slot_users: BTreeMap<String, String>,
-    pub(crate) nobody_slot_user: Option<String>,
-    pub(crate) condor_ids: Option<String>,
-    pub(crate) named_chroot: Option<String>,
-    pub(crate) mount_under_scratch: Option<String>,
-    pub(crate) mount_under_scratch_set: bool,
-    pub(crate) mount_private_dev_shm: bool,
-    pub(crate) per_job_namespaces: bool,
-    pub(crate) use_pid_namespaces: Option<bool>,
-    pub(crate) use_pid_namespace_init: bool,
-    pub(crate) no_job_networking: bool,
-    pub(crate) starter_nested_scratch: bool,
-    pub(crate) job_execdir_permissions: Permissions,
-    pub(crate) starter_job_environment: Option<String>,
-    pub(crate) job_inherits_starter_environment: Option<String>,
-    pub(crate) starter_sets_home_env: bool,
-    pub(crate) starter_num_threads_env_vars: Vec<String>,
-    pub(crate) user_job_wrapper: Option<PathBuf>,
-    pub(crate) job_renice_increment: Option<String>,
-    pub(crate) starter_rlimit_as: Option<String>,
+/// Reads the machine's configuration. Without a root file there is none, unless it is needed.
+pub(crate) fn load(local_name: Option<&str>, needed: bool) -> Result<Config, Failure> {
+    let options = Options {
+        local_name: local_name.map(str::to_owned),
+        need_root: needed,
+        ..own(Options::from_process("STARTER"))
+    };
+    let config = Config::load(&options).map_err(unusable)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(config)
 }
-impl Default for Condition {
-    fn default() -> Self {
-        Self("true".into())
+
+fn own(options: Options) -> Options {
+    Options { own_defaults: TABLE.iter().map(|knob| knob.name).collect(), ..options }
+}
+
+fn unusable(error: impl std::fmt::Display) -> Failure {
+    Failure::host(Step::Configuration, error.to_string())
+}
+
+/// A value that is no value of its knob's type, with the place where it was set.
+fn misfit(condor: &Config, error: &config::ConfigError) -> Failure {
+    let text = error.to_string();
+    let knob = TABLE.iter().find(|knob| text.contains(&format!("`{}`", knob.field)));
+    let origin = knob.and_then(|knob| Some((knob, condor.origin(knob.name)?)));
+    match origin {
+        Some((knob, origin)) => unusable(format!("{origin}: {}: {text}", knob.name)),
+        None => unusable(text),
     }
 }
-pub(crate) struct Cfg;
-pub(crate) fn load(_l: Option<&str>) -> Result<Cfg, Failure> {
-    Ok(Cfg)
+
+/// Whether somebody set a knob, in whatever form, as opposed to a default.
+pub(crate) fn is_set(config: &Config, name: &str) -> bool {
+    config
+        .origin(name)
+        .is_some_and(|origin| origin.file != "<Default>" && origin.file != "<Detected>")
 }
+
 impl Knobs {
-    pub(crate) fn read(_c: &Cfg) -> Result<Self, Failure> {
-        Ok(Self {
-            execute: std::env::var_os("T_EXECUTE").unwrap_or_default().into(),
-            mount_under_scratch: Some("/tmp,/var/tmp".into()),
-            mount_private_dev_shm: true,
-            per_job_namespaces: true,
-            use_pid_namespace_init: true,
-            starter_nested_scratch: true,
-            starter_sets_home_env: true,
-            named_chroot: std::env::var("T_CHROOT").ok(),
-            ..Self::default()
-        })
+    /// The typed values.
+    pub(crate) fn read(condor: &Config) -> Result<Self, Failure> {
+        let mut builder = config::Config::builder();
+        let mut wanted = Vec::with_capacity(TABLE.len());
+        let mut set = Vec::new();
+        for knob in TABLE {
+            let given = is_set(condor, knob.name);
+            if given {
+                set.push(knob.name);
+            }
+            // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
+            if given || (knob.default.is_empty() && !condor.files().is_empty()) {
+                wanted.push((knob.name, knob.kind.into()));
+            } else if !knob.default.is_empty() {
+                builder =
+                    builder.set_default(knob.field, knob.default_value()).map_err(unusable)?;
+            }
+        }
+        let source = condor_config::Knobs::typed(condor, wanted);
+        let built = builder.add_source(source).build().map_err(unusable)?;
+        let mut knobs: Self = built.try_deserialize().map_err(|error| misfit(condor, &error))?;
+        knobs.set = set;
+        knobs.slot_users = slot_users(condor)?;
+        Ok(knobs)
     }
+
+    /// Whether the admin set a knob.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.set.contains(&name)
+    }
+
+    /// Whether jobs may inherit something of the starter's environment.
     pub(crate) fn inherits_environment(&self) -> bool {
-        self.job_inherits_starter_environment
-            .as_deref()
-            .is_some_and(|t| !t.trim().eq_ignore_ascii_case("false"))
+        let text = self.job_inherits_starter_environment.as_deref().unwrap_or_default().trim();
+        !text.is_empty() && !text.eq_ignore_ascii_case("false")
     }
+
+    /// Whether the log has debugging lines.
     pub(crate) fn verbose_log(&self) -> bool {
-        false
+        self.starter_debug.to_ascii_uppercase().contains("D_FULLDEBUG")
     }
-    pub(crate) fn starter_log(&self, _local: Option<&str>) -> Option<String> {
-        None
+
+    /// The log file, without the suffix of a slot. A local name takes the place of the subsystem, as
+    /// in stock: `-local-name p1` logs to P1Log.
+    pub(crate) fn log_file(&self, local_name: Option<&str>) -> Option<PathBuf> {
+        match (local_name, &self.starter_log, &self.log) {
+            (Some(name), _, Some(log)) => {
+                let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+                Some(log.join(format!("{}{rest}Log", first.to_uppercase())))
+            }
+            (_, Some(file), _) => Some(file.clone()),
+            (_, None, Some(log)) => Some(log.join("StarterLog")),
+            (_, None, None) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Knobs {
+    /// Those of a configuration file with this text.
+    pub(crate) fn from_text(text: &str) -> Self {
+        let options = own(Options::default());
+        Self::read(&Config::parse_str("test.conf", text, &options).unwrap()).unwrap()
+    }
+}
+
+impl From<Kind> for As {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Boolean => Self::Bool,
+            Kind::Text => Self::String,
+            Kind::List => Self::List,
+        }
+    }
+}
+
+impl Knob {
+    fn default_value(&self) -> config::Value {
+        match self.kind {
+            Kind::List => self.default.split(' ').collect::<Vec<_>>().into(),
+            Kind::Boolean | Kind::Text => self.default.into(),
+        }
+    }
+}
+
+/// SLOT1_USER, SLOT1_2_USER, ...
+fn slot_users(config: &Config) -> Result<BTreeMap<String, String>, Failure> {
+    let mut users = BTreeMap::new();
+    for (name, _) in config.iter() {
+        let upper = name.to_ascii_uppercase();
+        let slot = upper.strip_suffix("_USER").filter(|slot| {
+            slot.strip_prefix("SLOT")
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        if let Some(slot) = slot
+            && let Some(user) = config.string(name).map_err(unusable)?
+        {
+            users.insert(slot.to_owned(), user);
+        }
+    }
+    Ok(users)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn knobs(text: &str) -> Result<Knobs, Failure> {
+        Knobs::read(&Config::parse_str("test.conf", text, &own(Options::default())).unwrap())
+    }
+
+    #[test]
+    fn defaults_are_the_isolating_ones() {
+        let knobs = knobs("LOCAL_DIR = /var/lib/condor\n").unwrap();
+        assert!(
+            knobs.use_pid_namespaces && knobs.mount_private_dev_shm && knobs.per_job_namespaces
+        );
+        assert_eq!(knobs.mount_under_scratch.as_deref(), Some("/tmp,/var/tmp"));
+        assert_eq!(knobs.execute, PathBuf::from("/var/lib/condor/execute"));
+        assert!(knobs.starter_num_threads_env_vars.contains(&"OMP_NUM_THREADS".to_owned()));
+        assert!(!knobs.is_set("USE_PID_NAMESPACES"));
+    }
+
+    #[test]
+    fn what_the_admin_says_counts() {
+        let text = "USE_PID_NAMESPACES = False\nSLOT1_USER = a\nslot1_12_user = b\nSLOTS_USER = c\n\
+                    JOB_EXECDIR_PERMISSIONS = Group\nMOUNT_UNDER_SCRATCH =\n";
+        let knobs = knobs(text).unwrap();
+        assert!(!knobs.use_pid_namespaces && knobs.is_set("USE_PID_NAMESPACES"));
+        assert_eq!(knobs.slot_users.len(), 2);
+        assert_eq!(knobs.slot_users["SLOT1_12"], "b");
+        assert_eq!(knobs.job_execdir_permissions, Permissions::Group);
+        assert_eq!(knobs.mount_under_scratch, None);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_place() {
+        for (text, parts) in [
+            ("\nUSE_PID_NAMESPACES = maybe\n", ["test.conf", "USE_PID_NAMESPACES", "maybe"]),
+            (
+                "JOB_EXECDIR_PERMISSIONS = all\n",
+                ["test.conf, line 1", "JOB_EXECDIR_PERMISSIONS", "all"],
+            ),
+        ] {
+            let message = knobs(text).unwrap_err().message;
+            assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_is_never_true_is_known() {
+        let condition = |text: &str| Condition(text.into());
+        assert!(condition("False").never() && condition("0").never());
+        assert!(!condition("True").never() && !condition("Owner == \"alice\"").never());
+        let ad = ClassAd::parse_old("Owner = \"alice\"\n").unwrap();
+        assert!(condition("Owner == \"alice\"").allows(&ad));
+        assert!(!condition("Owner ==").allows(&ad) && !condition("Nope").allows(&ad));
     }
 }

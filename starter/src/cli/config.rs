@@ -1,5 +1,80 @@
-//! x
+//! `starter config`: every knob of the starter with value, origin and default.
+
 use std::ffi::OsString;
-pub(super) fn main(_a: &[OsString]) -> Result<u8, String> {
-    Ok(0)
+
+use condor_config::Config;
+
+use crate::knobs::{self, Knob, TABLE};
+
+/// Prints all knobs, or those that are named; any other knob of HTCondor may be named too.
+pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
+    let names = arguments
+        .iter()
+        .map(|word| match word.to_str() {
+            Some(name) if !name.starts_with('-') => Ok(name),
+            _ => Err("config takes names of knobs only".to_owned()),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let config = match knobs::load(None, false) {
+        Ok(config) => config,
+        Err(failure) => {
+            eprintln!("cloister: {failure}");
+            return Ok(1);
+        }
+    };
+    if names.is_empty() {
+        for knob in TABLE {
+            println!("# {}", knob.text.trim());
+            show(&config, knob.name, Some(knob));
+            println!();
+        }
+        for file in config.files() {
+            println!("# read: {file}");
+        }
+        return Ok(0);
+    }
+    let mut missing = 0;
+    for name in names {
+        let knob = TABLE.iter().find(|knob| knob.name.eq_ignore_ascii_case(name));
+        if let Some(knob) = knob {
+            println!("# {}", knob.text.trim());
+        }
+        missing += u8::from(!show(&config, knob.map_or(name, |knob| knob.name), knob));
+    }
+    Ok(u8::from(missing > 0))
+}
+
+/// One knob; says whether it has a value.
+fn show(config: &Config, name: &str, knob: Option<&Knob>) -> bool {
+    let default = knob.map(|knob| knob.default).filter(|default| !default.is_empty());
+    if knobs::is_set(config, name) || default.is_none() {
+        let origin = config.origin(name).map(|origin| origin.to_string());
+        return match (config.string(name), origin) {
+            (Ok(Some(value)), Some(origin)) => {
+                println!("{name} = {value}");
+                println!("# from {origin}{}", or_default(default));
+                true
+            }
+            (Ok(_), Some(origin)) if knobs::is_set(config, name) => {
+                println!("{name} =");
+                println!("# emptied at {origin}{}", or_default(default));
+                true
+            }
+            (Ok(_), _) => {
+                println!("# {name} is not set");
+                false
+            }
+            (Err(error), _) => {
+                println!("# {name}: {error}");
+                false
+            }
+        };
+    }
+    println!("{name} = {}", default.unwrap_or_default());
+    println!("# the default");
+    true
+}
+
+fn or_default(default: Option<&str>) -> String {
+    default.map(|default| format!("; default {default}")).unwrap_or_default()
 }

@@ -4,7 +4,6 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::path::Path;
 
 use tracing::Level;
 
@@ -43,7 +42,7 @@ pub(super) struct Session {
 /// Runs the job.
 pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let config = crate::knobs::load(session.local_name.as_deref())?;
+    let config = crate::knobs::load(session.local_name.as_deref(), !session.for_people)?;
     let mut knobs = Knobs::read(&config)?;
     let host = host::look()?;
     let daemon = host::daemon_account(&knobs, &host)?;
@@ -137,19 +136,22 @@ fn open_log(session: &Session, knobs: &Knobs, daemon: &privilege::Ids) -> Result
         Log::new(File::from(stderr), level).install();
         return Ok(());
     }
-    let Some(base) = knobs.starter_log(session.local_name.as_deref()) else { return Ok(()) };
-    let path = match &session.log_suffix {
-        Some(suffix) => format!("{base}.{suffix}"),
-        None => base,
-    };
+    let Some(base) = knobs.log_file(session.local_name.as_deref()) else { return Ok(()) };
+    let mut path = base.into_os_string();
+    if let Some(suffix) = &session.log_suffix {
+        path.push(format!(".{suffix}"));
+    }
+    let path = std::path::PathBuf::from(path);
     let rights = Borrowed::rights_of(daemon).at(Step::Configuration, "the daemons' rights")?;
-    let file = OpenOptions::new().append(true).create(true).open(Path::new(&path));
+    let file = OpenOptions::new().append(true).create(true).open(&path);
     drop(rights);
     match file {
         Ok(file) => Log::new(file, level).install(),
         // For people a log is a convenience; a pool's starter without one is not to be trusted.
         Err(_) if session.for_people => {}
-        Err(error) => return Err(error).at(Step::Configuration, format!("opening log {path}")),
+        Err(error) => {
+            return Err(error).at(Step::Configuration, format!("opening log {}", path.display()));
+        }
     }
     Ok(())
 }

@@ -88,11 +88,7 @@ mod tests {
     use crate::sys::privilege::Ids;
 
     fn knobs() -> Knobs {
-        Knobs {
-            execute: "/var/lib/condor/execute".into(),
-            named_chroot: Some("EL9=/roots/el9".into()),
-            ..Knobs::default()
-        }
+        Knobs::from_text("EXECUTE = /var/lib/condor/execute\nNAMED_CHROOT = EL9=/roots/el9\n")
     }
 
     fn account() -> Account {

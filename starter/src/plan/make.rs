@@ -132,6 +132,7 @@ fn namespaces(
 ) -> Result<(Namespaces, Vec<String>), Failure> {
     let user = !host.privileged && host.user_namespaces;
     let possible = knobs.per_job_namespaces && (host.privileged || user);
+    let private = knobs.mount_under_scratch.is_some() && knobs.is_set("MOUNT_UNDER_SCRATCH");
     let mut not_applied = Vec::new();
     if !possible {
         let why = if knobs.per_job_namespaces {
@@ -142,8 +143,8 @@ fn namespaces(
         };
         let demanded = [
             (matches!(root, Root::Named(_)), "a named root"),
-            (knobs.use_pid_namespaces == Some(true), "USE_PID_NAMESPACES"),
-            (knobs.mount_under_scratch_set, "MOUNT_UNDER_SCRATCH"),
+            (knobs.use_pid_namespaces && knobs.is_set("USE_PID_NAMESPACES"), "USE_PID_NAMESPACES"),
+            (private, "MOUNT_UNDER_SCRATCH"),
             (knobs.no_job_networking, "NO_JOB_NETWORKING"),
         ];
         if let Some((_, what)) = demanded.iter().find(|(wanted, _)| *wanted) {
@@ -153,12 +154,11 @@ fn namespaces(
             not_applied.push(format!("{what}: {why}"));
         }
     }
-    let pid =
-        match (possible && knobs.use_pid_namespaces != Some(false), knobs.use_pid_namespace_init) {
-            (false, _) => PidOne::Shared,
-            (true, true) => PidOne::Init,
-            (true, false) => PidOne::Job,
-        };
+    let pid = match (possible && knobs.use_pid_namespaces, knobs.use_pid_namespace_init) {
+        (false, _) => PidOne::Shared,
+        (true, true) => PidOne::Init,
+        (true, false) => PidOne::Job,
+    };
     let namespaces = Namespaces {
         mount: possible,
         pid,

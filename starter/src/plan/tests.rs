@@ -15,7 +15,11 @@ fn job(lines: &str) -> Job {
 }
 
 fn knobs() -> Knobs {
-    Knobs { execute: "/var/lib/condor/execute".into(), ..Knobs::default() }
+    knobs_with("")
+}
+
+fn knobs_with(lines: &str) -> Knobs {
+    Knobs::from_text(&format!("EXECUTE = /var/lib/condor/execute\n{lines}"))
 }
 
 fn host() -> Host {
@@ -123,20 +127,17 @@ fn a_root_by_name_or_a_hold() {
 
 #[test]
 fn nothing_is_dropped_silently() {
-    let off = Knobs { per_job_namespaces: false, ..knobs() };
-    let plan = plan(&job(""), &off);
+    let off = |lines: &str| knobs_with(&format!("PER_JOB_NAMESPACES = False\n{lines}\n"));
+    let plan = plan(&job(""), &off(""));
     assert_eq!(plan.not_applied.len(), 5);
     assert!(plan.mounts.is_empty() && plan.namespaces.pid == PidOne::Shared);
     assert_eq!(variable(&plan, "TMPDIR"), Some("/var/lib/condor/execute/dir_77/scratch"));
-    let demands = [
-        Knobs { use_pid_namespaces: Some(true), ..off.clone() },
-        Knobs { mount_under_scratch_set: true, ..off.clone() },
-        Knobs { no_job_networking: true, ..off.clone() },
-    ];
-    for knobs in demands {
-        assert!(plan_on(&host(), &job(""), &knobs).is_err(), "{knobs:?}");
+    let demands =
+        ["USE_PID_NAMESPACES = True", "MOUNT_UNDER_SCRATCH = /tmp", "NO_JOB_NETWORKING = True"];
+    for demand in demands {
+        assert!(plan_on(&host(), &job(""), &off(demand)).is_err(), "{demand}");
     }
-    let knobs = Knobs { named_chroot: Some("a=/a".into()), ..off };
+    let knobs = off("NAMED_CHROOT = a=/a");
     assert!(plan_on(&host(), &job("RequestedChroot = \"a\"\n"), &knobs).is_err());
 }
 
