@@ -91,6 +91,12 @@ impl Config {
         self.macros.set_values()
     }
 
+    /// All names that are set or can be detected, in order. Costs less than [`Config::iter`], which
+    /// has to detect the values.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.macros.names()
+    }
+
     /// The files and commands that were read, in order.
     pub fn files(&self) -> &[String] {
         &self.files

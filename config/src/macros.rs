@@ -278,6 +278,11 @@ impl Macros {
         entries.filter_map(|entry| Some((&*entry.name, self.text(entry)?)))
     }
 
+    /// Names in the macro set, in their order. Detected values are not looked up for that.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().map(|&index| &*self.at(index).name)
+    }
+
     /// The name of a definition.
     pub(crate) fn name_of(&self, who: Identity) -> Option<&str> {
         match who {

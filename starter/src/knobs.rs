@@ -305,7 +305,7 @@ impl Knob {
 /// SLOT1_USER, SLOT1_2_USER, ...
 fn slot_users(config: &Config) -> Result<BTreeMap<String, String>, Failure> {
     let mut users = BTreeMap::new();
-    for (name, _) in config.iter() {
+    for name in config.names() {
         let upper = name.to_ascii_uppercase();
         let slot = upper.strip_suffix("_USER").filter(|slot| {
             slot.strip_prefix("SLOT")

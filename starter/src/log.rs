@@ -32,7 +32,7 @@ impl Log {
     }
 
     fn line(&self, level: Level, text: &str) {
-        let zone = self.zone.get_or_init(TimeZone::system);
+        let zone = self.zone.get_or_init(zone);
         let now = Timestamp::now().to_zoned_datetime(zone.clone());
         let mut line = strtime::format("%m/%d/%y %H:%M:%S ", &now).unwrap_or_default();
         match level {
@@ -46,6 +46,16 @@ impl Log {
         // A log that can't be written is no reason to fail a job.
         let _ = (&self.file).write_all(line.as_bytes());
     }
+}
+
+/// The machine's time zone. Looking for its name, as `TimeZone::system` does, reads the directory
+/// of all zones; the file itself is enough.
+fn zone() -> TimeZone {
+    if std::env::var_os("TZ").is_some() {
+        return TimeZone::system();
+    }
+    let local = std::fs::read("/etc/localtime").ok();
+    local.and_then(|data| TimeZone::tzif("Local", &data).ok()).unwrap_or(TimeZone::UTC)
 }
 
 /// Only events: this program has no use for spans.

@@ -19,7 +19,7 @@ pub(crate) struct Ids {
 impl Ids {
     /// The caller's own effective ids.
     pub(crate) fn own() -> io::Result<Self> {
-        let groups = rustix_groups()?;
+        let groups = own_groups()?;
         Ok(Self {
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
@@ -28,8 +28,9 @@ impl Ids {
     }
 }
 
-fn rustix_groups() -> io::Result<Vec<u32>> {
-    Ok(nix::unistd::getgroups()?.into_iter().map(Gid::as_raw).collect())
+/// nix asks for the most groups there can be first, by opening a file of /proc.
+fn own_groups() -> io::Result<Vec<u32>> {
+    Ok(rustix::process::getgroups()?.into_iter().map(|gid| gid.as_raw()).collect())
 }
 
 /// Becomes the account in every respect (real, effective, saved), and checks that it held.
@@ -81,7 +82,7 @@ impl Borrowed {
         if !rustix::process::geteuid().is_root() {
             return Ok(Self { own_groups: None });
         }
-        let own_groups = nix::unistd::getgroups()?;
+        let own_groups = own_groups()?.into_iter().map(Gid::from_raw).collect();
         let groups: Vec<Gid> = ids.groups.iter().copied().map(Gid::from_raw).collect();
         // The guard exists before the first change, so that a failure half-way is undone.
         let guard = Self { own_groups: Some(own_groups) };
