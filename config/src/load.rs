@@ -293,9 +293,9 @@ impl Loader {
     fn run_auto_use(&mut self) {
         let names: Vec<String> = self
             .macros
-            .set_values()
-            .filter(|(name, _)| strip_prefix_nocase(name, "AUTO_USE_").is_some())
-            .map(|(name, _)| name.to_owned())
+            .names()
+            .filter(|name| strip_prefix_nocase(name, "AUTO_USE_").is_some())
+            .map(str::to_owned)
             .collect();
         for name in names {
             let Some((category, template)) =
