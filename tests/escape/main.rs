@@ -1,0 +1,61 @@
+//! Two jobs of one account, side by side under one EXECUTE: one tries every way to the other.
+//!
+//! Each way is tried in every kind of cell, and the same two programs are run once without a cell,
+//! where every one of them leads to the victim: an attempt that could not succeed proves nothing.
+//!
+//! What two such jobs still share, and what of it later work takes away:
+//!
+//! | shared | why it isn't tested here |
+//! |---|---|
+//! | network, with the abstract Unix sockets that belong to it | `NO_JOB_NETWORKING = True` separates it; by default jobs have the machine's |
+//! | the machine's /dev, in jobs without a named root | a private one comes with the device rules |
+//! | the account's home and whatever else it may write on the machine | private homes to come |
+//! | set-uid marks on files outside the sandbox | harmless to the job's side: no_new_privs |
+//! | calls that few programs need (keyctl, userfaultfd, io_uring, ...) | a filter of calls to come |
+//! | numbers of processes, memory, disk | limits to come |
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that can't go on fails, and says where"
+)]
+
+mod alone;
+mod pairs;
+
+/// Every attempt of the attacker. Each must be made, and fail.
+const PROBES: [&str; 25] = [
+    "list-execute",
+    "read-sandbox",
+    "write-sandbox",
+    "tmp",
+    "var-tmp",
+    "dev-shm",
+    "see-process",
+    "environment",
+    "directory-by-proc",
+    "root-by-proc",
+    "memory-file",
+    "read-memory",
+    "output-by-proc",
+    "take-descriptor",
+    "trace",
+    "signal",
+    "signal-everybody",
+    "write-memory",
+    "any-segment",
+    "segment",
+    "semaphore",
+    "message",
+    "queue-by-file",
+    "queue",
+    "session-key",
+];
+
+/// The outcome of one attempt, `open ...` or `blocked ...`.
+fn outcome<'a>(output: &'a str, probe: &str) -> &'a str {
+    let start = format!("probe {probe} ");
+    let line = output.lines().find_map(|line| line.strip_prefix(&start));
+    line.unwrap_or_else(|| panic!("{probe} was not tried:\n{output}"))
+}

@@ -1,0 +1,213 @@
+//! The job that attacks: tries every way to its victim, and writes a line on each.
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
+use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+use crate::victim::{MEMORY, key_of};
+use crate::{confined, ipc, keys};
+
+/// What the attacker was told about the victim: more than a real one could find out.
+struct Victim {
+    name: String,
+    sandbox: String,
+    address: usize,
+    /// Its number on the machine, and whatever this process sees that looks like it.
+    pids: Vec<i32>,
+}
+
+type Found = Result<String, String>;
+
+/// Takes `name=value` words: name, pid, sandbox, execute, memory.
+pub(crate) fn main(facts: &[&str]) {
+    let facts: HashMap<&str, &str> = facts.iter().filter_map(|fact| fact.split_once('=')).collect();
+    let execute = facts["execute"];
+    let seen = looks_like_it();
+    let mut pids = vec![facts["pid"].parse().unwrap()];
+    pids.extend(&seen);
+    let victim = Victim {
+        name: facts["name"].to_owned(),
+        sandbox: facts["sandbox"].to_owned(),
+        address: facts["memory"].parse().unwrap(),
+        pids,
+    };
+    let key = key_of(&victim.name);
+    let file = |path: String| fs::read_to_string(path).map_err(|error| error.to_string());
+    let ipc = |found: io::Result<String>| found.map_err(|error| error.to_string());
+
+    say("list-execute", other_sandboxes(execute));
+    say("read-sandbox", file(format!("{}/secret", victim.sandbox)));
+    say("write-sandbox", plant(&victim.sandbox));
+    for (probe, dir) in [("tmp", "/tmp"), ("var-tmp", "/var/tmp"), ("dev-shm", "/dev/shm")] {
+        say(probe, file(format!("{dir}/{}", victim.name)));
+    }
+
+    say("see-process", seen.first().map(ToString::to_string).ok_or_else(|| "none".to_owned()));
+    say("environment", victim.each(environment));
+    say("directory-by-proc", victim.each(|pid| file(format!("/proc/{pid}/cwd/secret"))));
+    say("root-by-proc", victim.each(|pid| file(format!("/proc/{pid}/root/tmp/{}", victim.name))));
+    say("memory-file", victim.each(|pid| victim.memory_file(pid)));
+    say("read-memory", victim.each(|pid| victim.read_memory(pid)));
+    say("output-by-proc", victim.each(|pid| inject(&format!("/proc/{pid}/fd/1"))));
+    say("take-descriptor", victim.each(take_descriptor));
+    say("trace", victim.each(trace));
+    say("signal", victim.each(send_signal));
+    say("signal-everybody", signal_everybody());
+    say("write-memory", victim.each(|pid| victim.write_memory(pid)));
+
+    say("any-segment", ipc(ipc::any_segment()));
+    say("segment", ipc(ipc::segment(key)));
+    say("semaphore", ipc(ipc::semaphore(key)));
+    say("message", ipc(ipc::message(key)));
+    say("queue-by-file", file_exists(&format!("/dev/mqueue/{}", victim.name)));
+    say("queue", ipc(ipc::queue(&victim.name)));
+    say("session-key", keys::read(keys::SESSION, &format!("{}-session", victim.name)));
+    say("user-key", keys::read(keys::USER, &format!("{}-user", victim.name)));
+
+    // Last, because it changes this process for good.
+    println!("probe uncover tried");
+    confined::break_out(&format!("{execute}:/tmp"), &format!("{}/secret", victim.sandbox));
+}
+
+/// `open` if the attempt brought what it should.
+fn say(probe: &str, found: Found) {
+    match found {
+        Ok(what) => println!("probe {probe} open {}", what.replace('\n', " ")),
+        Err(why) => println!("probe {probe} blocked {}", why.replace('\n', " ")),
+    }
+}
+
+/// Processes whose command line is that of a victim.
+fn looks_like_it() -> Vec<i32> {
+    let Ok(list) = fs::read_dir("/proc") else { return Vec::new() };
+    list.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid: &i32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).any(|word| word == b"victim")
+        })
+        .collect()
+}
+
+fn other_sandboxes(execute: &str) -> Found {
+    let own = std::env::var("_CONDOR_SCRATCH_DIR").unwrap_or_default();
+    let list = fs::read_dir(execute).map_err(|error| error.to_string())?;
+    let others: Vec<String> = list
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| !Path::new(&own).starts_with(path))
+        .map(|path| path.display().to_string())
+        .collect();
+    if others.is_empty() { Err("none".into()) } else { Ok(others.join(" ")) }
+}
+
+fn plant(dir: &str) -> Found {
+    let file = format!("{dir}/planted");
+    fs::write(&file, "x").map(|()| file).map_err(|error| error.to_string())
+}
+
+fn environment(pid: i32) -> Found {
+    let text = fs::read(format!("/proc/{pid}/environ")).map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    text.split('\0')
+        .find_map(|variable| variable.strip_prefix("HIDDEN="))
+        .map(str::to_owned)
+        .ok_or_else(|| "no such variable".to_owned())
+}
+
+fn inject(path: &str) -> Found {
+    let mut file = OpenOptions::new().append(true).open(path).map_err(|error| error.to_string())?;
+    file.write_all(b"INJECTED\n").map_err(|error| error.to_string())?;
+    Ok("written".into())
+}
+
+fn take_descriptor(pid: i32) -> Found {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or("no number")?;
+    let taken = pidfd_open(pid, PidfdFlags::empty())
+        .and_then(|pidfd| pidfd_getfd(pidfd.as_fd(), 1, PidfdGetfdFlags::empty()));
+    taken.map(|_| "taken".into()).map_err(|error| error.to_string())
+}
+
+fn trace(pid: i32) -> Found {
+    let pid = Pid::from_raw(pid);
+    nix::sys::ptrace::attach(pid).map_err(|error| error.to_string())?;
+    nix::sys::wait::waitpid(pid, None).map_err(|error| error.to_string())?;
+    nix::sys::ptrace::detach(pid, None).map_err(|error| error.to_string())?;
+    Ok("traced".into())
+}
+
+fn send_signal(pid: i32) -> Found {
+    kill(Pid::from_raw(pid), Signal::SIGUSR2).map_err(|error| error.to_string())?;
+    Ok("sent".into())
+}
+
+/// To every process that this one may signal. The victim counts; here only the call is seen.
+fn signal_everybody() -> Found {
+    // SAFETY: ignoring a signal runs no handler.
+    unsafe { signal(Signal::SIGUSR1, SigHandler::SigIgn) }.unwrap();
+    match kill(Pid::from_raw(-1), Signal::SIGUSR1) {
+        Ok(()) if looks_like_it().is_empty() => Err("reached nobody known".into()),
+        Ok(()) => Ok("sent".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn file_exists(path: &str) -> Found {
+    fs::metadata(path).map(|_| "is there".into()).map_err(|error| error.to_string())
+}
+
+impl Victim {
+    /// The first success with any of the numbers, or the last reason.
+    fn each(&self, attempt: impl Fn(i32) -> Found) -> Found {
+        let mut last = Err("no process".into());
+        for pid in
+            self.pids.iter().filter(|pid| **pid != i32::try_from(std::process::id()).unwrap())
+        {
+            last = attempt(*pid);
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
+    }
+
+    fn memory_file(&self, pid: i32) -> Found {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = fs::File::open(format!("/proc/{pid}/mem"))?;
+            file.seek(SeekFrom::Start(u64::try_from(self.address).unwrap()))?;
+            let mut bytes = vec![0; MEMORY];
+            file.read_exact(&mut bytes)?;
+            Ok(bytes)
+        };
+        secret(&read().map_err(|error| error.to_string())?)
+    }
+
+    fn remote(&self) -> [RemoteIoVec; 1] {
+        [RemoteIoVec { base: self.address, len: MEMORY }]
+    }
+
+    fn read_memory(&self, pid: i32) -> Found {
+        let mut bytes = [0; MEMORY];
+        let mut local = [IoSliceMut::new(&mut bytes)];
+        process_vm_readv(Pid::from_raw(pid), &mut local, &self.remote())
+            .map_err(|error| error.to_string())?;
+        secret(&bytes)
+    }
+
+    fn write_memory(&self, pid: i32) -> Found {
+        let bytes = [b'x'; MEMORY];
+        process_vm_writev(Pid::from_raw(pid), &[IoSlice::new(&bytes)], &self.remote())
+            .map_err(|error| error.to_string())?;
+        Ok("written".into())
+    }
+}
+
+fn secret(bytes: &[u8]) -> Found {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    if text.starts_with("SECRET-") { Ok(text) } else { Err("something else is there".into()) }
+}
