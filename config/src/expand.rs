@@ -184,8 +184,12 @@ impl Macros {
     }
 
     /// Replaces references to `name` in its own new value by the old one, as it is.
-    pub(crate) fn expand_self(&self, value: &str, name: &str) -> Result<String, Error> {
-        let mut text = value.to_owned();
+    pub(crate) fn expand_self<'v>(
+        &self,
+        value: &'v str,
+        name: &str,
+    ) -> Result<Cow<'v, str>, Error> {
+        let mut text = Cow::Borrowed(value);
         if !text.contains('$') {
             return Ok(text);
         }
@@ -213,7 +217,7 @@ impl Macros {
                 return Ok(text);
             }
             let (start, end) = (found.start, found.end);
-            text.replace_range(start..end, &value);
+            text.to_mut().replace_range(start..end, &value);
         }
     }
 

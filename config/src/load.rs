@@ -1,6 +1,5 @@
 //! The load sequence: which sources are read, and in which order.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Warning};
@@ -10,6 +9,7 @@ use crate::facts::Fact;
 use crate::macros::{Macros, Place, SourceId};
 use crate::options::Options;
 use crate::read::{self, Ads};
+use crate::root::{Root, find_root};
 use crate::text::{is_space_char, list, strip_prefix_nocase, trim_start};
 use crate::{condition, io, template};
 
@@ -26,13 +26,6 @@ pub(crate) struct Loader {
     pub(crate) told: Vec<String>,
     /// Is there to be no source but the environment?
     only_env: bool,
-}
-
-/// The root file, or why there is none.
-enum Root {
-    File(String),
-    OnlyEnvironment,
-    Nothing,
 }
 
 impl Loader {
@@ -231,63 +224,6 @@ impl Loader {
         read.map_err(|error| error.at("<Environment>", 0))
     }
 
-    /// Settings that `condor_config_val -set` left behind.
-    fn read_persistent(&mut self, can_switch_ids: bool) -> Result<(), Error> {
-        if !self.macros.is_set("ENABLE_PERSISTENT_CONFIG")
-            || !self.boolean("ENABLE_PERSISTENT_CONFIG", false)?
-        {
-            return Ok(());
-        }
-        let subsystem = self.macros.subsystem.clone();
-        let top = match self.param(&format!("{subsystem}_CONFIG"))? {
-            Some(file) => file,
-            None => match self.param("PERSISTENT_CONFIG_DIR")? {
-                Some(directory) => format!("{directory}/.config.{subsystem}"),
-                None if is_tool(&subsystem) => return Ok(()),
-                None => {
-                    let what = format!(
-                        "ENABLE_PERSISTENT_CONFIG is TRUE, but neither {subsystem}_CONFIG nor \
-                         PERSISTENT_CONFIG_DIR is specified in the configuration file"
-                    );
-                    let told = vec![format!("Condor error: {what}")];
-                    let remedy = "Set PERSISTENT_CONFIG_DIR";
-                    return Err(Error::new(ErrorKind::Value, what, remedy).told(told));
-                }
-            },
-        };
-        if !io::is_readable(&top) {
-            return Ok(());
-        }
-        let owner = if can_switch_ids { 0 } else { io::own_uid() };
-        self.read_persistent_file(&top, owner)?;
-        let admins = self.param("RUNTIME_CONFIG_ADMIN")?.unwrap_or_default();
-        for admin in list(&admins) {
-            self.read_persistent_file(&format!("{top}.{admin}"), owner)?;
-        }
-        Ok(())
-    }
-
-    fn read_persistent_file(&mut self, file: &str, owner: u32) -> Result<(), Error> {
-        let wrong = |what: String| {
-            let remedy = "Remove it, or set ENABLE_PERSISTENT_CONFIG to false";
-            Error::new(ErrorKind::Source, what, remedy).at(file, 0)
-        };
-        if file.contains('|') {
-            return Err(wrong(format!("persistent settings can't come from a command: {file}")));
-        }
-        let opened = io::read(file)
-            .map_err(|error| wrong(format!("{file} can't be opened: {}", io::words(&error))))?;
-        if opened.owner != owner {
-            return Err(wrong(format!(
-                "{file} belongs to user {}, not to user {owner}",
-                opened.owner
-            )));
-        }
-        // HTCondor ends without a word here, so its words are none.
-        self.run_source(file, &opened.text, 0, "persistent config source")
-            .map_err(|error| error.told(Vec::new()))
-    }
-
     /// `AUTO_USE_CATEGORY_TEMPLATE`: uses the template if the knob's value is a condition that
     /// holds. A wrong one is told, and nothing more.
     fn run_auto_use(&mut self) {
@@ -366,7 +302,13 @@ impl Loader {
         Err(self.summary(Stop::from(error.at(name, 0)), what, name))
     }
 
-    fn run_source(&mut self, name: &str, text: &str, depth: u32, what: &str) -> Result<(), Error> {
+    pub(crate) fn run_source(
+        &mut self,
+        name: &str,
+        text: &str,
+        depth: u32,
+        what: &str,
+    ) -> Result<(), Error> {
         self.files.push(name.to_owned());
         let source = self.macros.add_source(name);
         self.run_text(text, source, depth).map_err(|stop| self.summary(stop, what, name))
@@ -383,7 +325,7 @@ impl Loader {
         error.told(told)
     }
 
-    fn param(&self, name: &str) -> Result<Option<String>, Error> {
+    pub(crate) fn param(&self, name: &str) -> Result<Option<String>, Error> {
         let Some(found) = self.macros.find(name).filter(|found| !found.text.is_empty()) else {
             return Ok(None);
         };
@@ -391,7 +333,7 @@ impl Loader {
         Ok((!text.is_empty()).then(|| text.into_owned()))
     }
 
-    fn boolean(&self, name: &str, default: bool) -> Result<bool, Error> {
+    pub(crate) fn boolean(&self, name: &str, default: bool) -> Result<bool, Error> {
         let Some(text) = self.param(name)? else { return Ok(default) };
         read::boolean_in(&text, name, Ads::default()).map_err(|_| {
             let named = if default { "True" } else { "False" };
@@ -408,66 +350,6 @@ impl Loader {
             Some(b't' | b'T') => Ok(true),
             Some(b'f' | b'F') => Ok(false),
             _ => self.boolean(name, default),
-        }
-    }
-}
-
-/// Programs that go on where a daemon would not.
-fn is_tool(subsystem: &str) -> bool {
-    ["TOOL", "SUBMIT", "DAGMAN"].iter().any(|tool| subsystem.eq_ignore_ascii_case(tool))
-}
-
-fn find_root(options: &Options, macros: &Macros) -> Result<Root, Error> {
-    if let Some(file) = &options.root_file {
-        return Ok(Root::File(file.to_string_lossy().into_owned()));
-    }
-    if let Some(value) = macros.env("CONDOR_CONFIG") {
-        return root_of_environment(value);
-    }
-    let under = options.search_under.as_deref().unwrap_or_else(|| Path::new("/"));
-    let at = |directory: &Path| {
-        let file = directory.join("condor_config");
-        io::can_open(&file).then(|| Root::File(file.to_string_lossy().into_owned()))
-    };
-    let found = at(&under.join("etc/condor")).or_else(|| at(&under.join("usr/local/etc")));
-    // The home of user condor only now, since it takes a look at the user database.
-    let found = found.or_else(|| at(Path::new(macros.facts.get(Fact::Tilde)?)));
-    Ok(found.unwrap_or(Root::Nothing))
-}
-
-fn root_of_environment(value: &OsStr) -> Result<Root, Error> {
-    let file = value.to_string_lossy().into_owned();
-    if file.eq_ignore_ascii_case("ONLY_ENV") {
-        return Ok(Root::OnlyEnvironment);
-    }
-    let wrong = |what: String, told: String| {
-        let told = vec!["File specified in CONDOR_CONFIG environment variable:".to_owned(), told];
-        Error::new(ErrorKind::Source, what, "Correct or unset CONDOR_CONFIG").told(told)
-    };
-    match io::is_directory(&file) {
-        Ok(false) => Ok(Root::File(file)),
-        Ok(true) => Err(wrong(
-            format!("CONDOR_CONFIG names a directory: {file}"),
-            format!("\"{file}\" is a directory.  Please specify a file."),
-        )),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if file.ends_with('|') {
-                return Ok(Root::File(file));
-            }
-            Err(wrong(
-                format!("CONDOR_CONFIG names a file that does not exist: {file}"),
-                format!("\"{file}\" does not exist."),
-            ))
-        }
-        Err(error) => {
-            let words = io::words(&error);
-            let number = error.raw_os_error().unwrap_or_default();
-            let told = vec![
-                "Cannot stat file specified in CONDOR_CONFIG environment variable:".to_owned(),
-                format!("\"{file}\", errno: {number}"),
-            ];
-            let what = format!("CONDOR_CONFIG names {file}: {words}");
-            Err(Error::new(ErrorKind::Source, what, "Correct or unset CONDOR_CONFIG").told(told))
         }
     }
 }

@@ -195,7 +195,7 @@ impl Macros {
     pub(crate) fn insert(&mut self, name: &str, value: &str, place: Place) -> Result<(), Error> {
         match self.position(None, name) {
             Ok(at) => {
-                let value = self.expand_self(value, name)?;
+                let value = self.expand_self(value, name)?.into_owned();
                 let index = self.order[at] as usize;
                 let entry = &mut self.entries[index];
                 entry.value = Value::Text(value.into());

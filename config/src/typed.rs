@@ -7,6 +7,7 @@ use classad::{ClassAd, Expr, Value};
 use crate::config::Config;
 use crate::defaults::{self, Kind, Knob};
 use crate::error::{Error, ErrorKind, Invalid};
+use crate::functions::short;
 use crate::read::{self, Ads, Unreadable};
 use crate::text;
 
@@ -206,7 +207,8 @@ impl Config {
         let text = self.string(name).map_err(|error| Invalid { error, fallback: default })?;
         let Some(text) = text else { return Ok(default) };
         let (low, high) = (*range.start(), *range.end());
-        let bounds = format!("in the range {low} to {high} (default {default}).");
+        let bounds =
+            format!("in the range {} to {} (default {}).", short(low), short(high), short(default));
         let (number, mut wrong) = match read::double_in(&text, name, Ads::default()) {
             Ok(number) => (number, None),
             Err(reason) => {

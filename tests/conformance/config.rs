@@ -38,7 +38,7 @@ struct Row {
     sysroot: BTreeMap<String, String>,
     root: Option<String>,
     #[serde(default)]
-    env: serde_json::Map<String, Json>,
+    env: Environment,
     subsys: Option<String>,
     localname: Option<String>,
     #[serde(default)]
@@ -57,6 +57,35 @@ struct Row {
     expected_macro: BTreeMap<String, Answer>,
     #[serde(default)]
     typed: BTreeMap<String, Vec<Typed>>,
+}
+
+/// Variables, in the order in which they are given: a later one counts more.
+#[derive(Debug, Default)]
+struct Environment(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Environment {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Environment, D::Error> {
+        struct Variables;
+        impl<'de> serde::de::Visitor<'de> for Variables {
+            type Value = Environment;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of strings")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Environment, A::Error> {
+                let mut all = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    all.push(entry);
+                }
+                Ok(Environment(all))
+            }
+        }
+        from.deserialize_map(Variables)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -143,15 +172,15 @@ impl Place {
             options.env.push((name.into(), self.here(value).into()));
         };
         set("PATH", "/usr/bin:/bin");
-        if !row.env.contains_key("HOME") {
+        if !row.env.0.iter().any(|(name, _)| name == "HOME") {
             set("HOME", "/root");
         }
         set("LC_ALL", "C");
         if let Some(root) = &row.root {
             set("CONDOR_CONFIG", &format!("@DIR@/{root}"));
         }
-        for (name, value) in &row.env {
-            set(name, value.as_str().unwrap_or_default());
+        for (name, value) in &row.env.0 {
+            set(name, value);
         }
         options
     }
@@ -200,7 +229,7 @@ fn check_fatal(row: &Row, place: &Place, error: &Error) -> Checked {
     // those of its library.
     let up_to = |text: &str| {
         let end = text.contains("regular expression").then(|| text.find(",  ")).flatten();
-        end.map_or(text.to_owned(), |end| text[..end].to_owned())
+        end.map_or_else(|| text.to_owned(), |end| text[..end].to_owned())
     };
     if row.error.is_empty() || up_to(&got) == up_to(&row.error) {
         Ok(())

@@ -6,6 +6,8 @@ mod path;
 mod printf;
 mod words;
 
+pub(crate) use printf::short;
+
 use crate::error::{Error, ErrorKind};
 use crate::expand::{Dialect, Work};
 use crate::macros::Macros;

@@ -225,6 +225,16 @@ fn general(number: f64, precision: usize, keep_zeros: bool) -> String {
     }
 }
 
+/// As `%g`, in which HTCondor's messages show real numbers.
+pub(crate) fn short(number: f64) -> String {
+    if number.is_finite() {
+        let sign = if number.is_sign_negative() { "-" } else { "" };
+        format!("{sign}{}", general(number.abs(), 6, false))
+    } else {
+        number.to_string()
+    }
+}
+
 /// As `%.16G`, with which `$REAL()` prints when it is given no format.
 pub(super) fn shortest(number: f64) -> String {
     let sign = if number.is_sign_negative() { "-" } else { "" };

@@ -133,18 +133,19 @@ pub(super) static TEMPLATES: &[Template] = &[
     ),
     feature(
         "POLICY_HOURS_TO_START",
-        "if ! $(2?)
-          error : use FEATURE : POLICY_HOURS_TO_START requires 2 arguments: first hour, last hour of work
+        "WorkdayBeginHour = $(1:8)
+        WorkdayEndHour = $(2:12+5)
+        WorkdayBeginMinuteStartJobs = (($(WorkdayEndHour)) * 60)
+        WorkdayBeginMinuteStopJobs = (($(WorkdayBeginHour)) * 60)
+        WorkdayEndMinute = (($(WorkdayEndHour)) * 60)
+        if $(3?)
+          WorkweekFirstDay = $(3)
+          WorkweekLastDay = $(4)
+          IsWeekend = (ClockDay < $(WorkweekFirstDay) || ClockDay > $(WorkweekLastDay))
+        else
+          IsWeekend = False
         endif
-        WorkdayBeginHour = $(1)
-        WorkdayEndHour = $(2)
-        WorkdayBeginMinuteStartJobs = ($(WorkdayEndHour) * 60)
-        WorkdayBeginMinuteStopJobs = ($(WorkdayBeginHour) * 60)
-        WorkdayEndMinute = ($(WorkdayEndHour) * 60)
-        WorkweekFirstDay = $(3:1)
-        WorkweekLastDay = $(4:5)
-        IsWeekend = (ClockDay < $(WorkweekFirstDay) || ClockDay > $(WorkweekLastDay))
-        IsWorkday = (ClockDay >= $(WorkweekFirstDay) && ClockDay <= $(WorkweekLastDay))
+        IsWorkday = ($(IsWeekend) == False)
         NoJobsHours = ($(IsWorkday) && ClockMin >= $(WorkdayBeginMinuteStopJobs) && ClockMin < $(WorkdayEndMinute))
         RunJobsHours = ($(NoJobsHours) == False)",
     ),
@@ -239,7 +240,10 @@ pub(super) static TEMPLATES: &[Template] = &[
     feature(
         "ChildCollector",
         "COLLECTOR$(1) = $(COLLECTOR)
-        COLLECTOR$(1)_ARGS = -local-name COLLECTOR$(1) -port $(2:$(1))
+        COLLECTOR$(1)_ARGS = -local-name COLLECTOR$(1)
+        if $(2?)
+          COLLECTOR$(1)_ARGS = $(COLLECTOR$(1)_ARGS) -port $(2)
+        endif
         COLLECTOR$(1).COLLECTOR_NAME = COLLECTOR$(1)
         COLLECTOR$(1).CONDOR_VIEW_HOST = $(COLLECTOR_HOST)
         DAEMON_LIST = $(DAEMON_LIST) COLLECTOR$(1)",

@@ -87,20 +87,20 @@ pub(super) static TEMPLATES: &[Template] = &[
     ),
     policy(
         "PREEMPT_IF_RUNTIME_EXCEEDS",
-        "MAX_JOB_RUNTIME = $(1)
+        "MAX_JOB_RUNTIME = $(1:24 * 60 * 60)
         PREEMPT_RUNTIME_EXCEEDS = (Activity == \"Busy\") && ((time() - EnteredCurrentActivity) > $(MAX_JOB_RUNTIME))
         use POLICY : PREEMPT_IF(PREEMPT_RUNTIME_EXCEEDS)",
     ),
     policy(
         "HOLD_IF_RUNTIME_EXCEEDS",
-        "MAX_JOB_RUNTIME = $(1)
+        "MAX_JOB_RUNTIME = $(1:24 * 60 * 60)
         HOLD_REASON_RUNTIME_EXCEEDS = job run time exceeded the limit of $(MAX_JOB_RUNTIME) seconds
         HOLD_RUNTIME_EXCEEDS = (Activity == \"Busy\") && ((time() - EnteredCurrentActivity) > $(MAX_JOB_RUNTIME))
         use POLICY : WANT_HOLD_IF(HOLD_RUNTIME_EXCEEDS, $(HOLD_SUBCODE_RUNTIME_EXCEEDS:103), $(HOLD_REASON_RUNTIME_EXCEEDS))",
     ),
     policy(
         "LIMIT_JOB_RUNTIMES",
-        "MAX_JOB_RUNTIME = $(1)
+        "MAX_JOB_RUNTIME = $(1:24 * 60 * 60)
         MaxJobRetirementTime = $(MAX_JOB_RUNTIME)
         PREEMPT = (Activity == \"Busy\") && ((time() - EnteredCurrentActivity) > $(MAX_JOB_RUNTIME))",
     ),
