@@ -4,6 +4,9 @@
 //! and reads everything that comes from outside), the *launcher* (root, forked first, small), and the
 //! *init* of each cell. See `plan` for what is decided and `launcher` for how it is done.
 
+#[macro_use]
+mod say;
+
 mod cli;
 mod failure;
 mod host;

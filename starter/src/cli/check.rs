@@ -47,7 +47,7 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
             Grade::Warn => "warn",
             Grade::Fail => "FAIL",
         };
-        println!("{grade}  {:<18} {}", finding.id, finding.found);
+        say!("{grade}  {:<18} {}", finding.id, finding.found);
     }
     Ok(match findings.iter().map(|finding| finding.grade).max() {
         None | Some(Grade::Ok) => 0,

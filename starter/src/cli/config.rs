@@ -18,18 +18,18 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     let config = match knobs::load(None, false) {
         Ok(config) => config,
         Err(failure) => {
-            eprintln!("cloister: {failure}");
+            complain!("cloister: {failure}");
             return Ok(1);
         }
     };
     if names.is_empty() {
         for knob in TABLE {
-            println!("# {}", knob.text.trim());
+            say!("# {}", knob.text.trim());
             show(&config, knob.name, Some(knob));
-            println!();
+            say!();
         }
         for file in config.files() {
-            println!("# read: {file}");
+            say!("# read: {file}");
         }
         return Ok(0);
     }
@@ -37,7 +37,7 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     for name in names {
         let knob = TABLE.iter().find(|knob| knob.name.eq_ignore_ascii_case(name));
         if let Some(knob) = knob {
-            println!("# {}", knob.text.trim());
+            say!("# {}", knob.text.trim());
         }
         missing += u8::from(!show(&config, knob.map_or(name, |knob| knob.name), knob));
     }
@@ -51,27 +51,27 @@ fn show(config: &Config, name: &str, knob: Option<&Knob>) -> bool {
         let origin = config.origin(name).map(|origin| origin.to_string());
         return match (config.string(name), origin) {
             (Ok(Some(value)), Some(origin)) => {
-                println!("{name} = {value}");
-                println!("# from {origin}{}", or_default(default));
+                say!("{name} = {value}");
+                say!("# from {origin}{}", or_default(default));
                 true
             }
             (Ok(_), Some(origin)) if knobs::is_set(config, name) => {
-                println!("{name} =");
-                println!("# emptied at {origin}{}", or_default(default));
+                say!("{name} =");
+                say!("# emptied at {origin}{}", or_default(default));
                 true
             }
             (Ok(_), _) => {
-                println!("# {name} is not set");
+                say!("# {name} is not set");
                 false
             }
             (Err(error), _) => {
-                println!("# {name}: {error}");
+                say!("# {name}: {error}");
                 false
             }
         };
     }
-    println!("{name} = {}", default.unwrap_or_default());
-    println!("# the default");
+    say!("{name} = {}", default.unwrap_or_default());
+    say!("# the default");
     true
 }
 

@@ -41,11 +41,11 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
         Some("check") => check::main(rest),
         Some("config") => config::main(rest),
         Some("-h" | "--help" | "help") => {
-            println!("{USAGE}");
+            say!("{USAGE}");
             Ok(0)
         }
         Some("-V" | "--version" | "-version") => {
-            println!("cloister {}", env!("CARGO_PKG_VERSION"));
+            say!("cloister {}", env!("CARGO_PKG_VERSION"));
             Ok(0)
         }
         Some(word) if word.starts_with('-') => stock::main(&arguments),
@@ -55,7 +55,7 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
     match code {
         Ok(code) => ExitCode::from(code),
         Err(message) => {
-            eprintln!("cloister: {message}");
+            complain!("cloister: {message}");
             ExitCode::from(EXIT_USAGE)
         }
     }

@@ -22,11 +22,11 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     };
     Ok(match make(Path::new(job)) {
         Ok(plan) => {
-            print!("{plan}");
+            say_part!("{plan}");
             0
         }
         Err(failure) => {
-            eprintln!("cloister: {}: {failure}", failure.step);
+            complain!("cloister: {}: {failure}", failure.step);
             1
         }
     })
@@ -49,7 +49,7 @@ fn make(path: &Path) -> Result<Plan, Failure> {
     let choice = plan::choose_account(&job, &knobs, "", true)?;
     // The plan is worth showing also where the account doesn't exist, as on a submit machine.
     let account = account::look_up(&choice.name).or_else(|failure| {
-        eprintln!("cloister: {}: {failure}", failure.step);
+        complain!("cloister: {}: {failure}", failure.step);
         account::own().map(|own| Account { name: choice.name.clone(), ..own })
     })?;
     plan::make(Inputs {

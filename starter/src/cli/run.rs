@@ -48,11 +48,11 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     Ok(match session::run(session) {
         Ok(Outcome::Ended(ended)) => exit_code(&ended),
         Ok(Outcome::Killed(ended)) => {
-            eprintln!("cloister: the job was killed");
+            complain!("cloister: the job was killed");
             exit_code(&ended)
         }
         Ok(Outcome::Failed(failure)) | Err(failure) => {
-            eprintln!("cloister: {}: {failure}", failure.step);
+            complain!("cloister: {}: {failure}", failure.step);
             EXIT_NOT_RUN
         }
     })
@@ -86,7 +86,7 @@ impl Watch for Tree {
 
     fn started(&mut self, plan: &Plan, pid: i32) {
         if self.verbose {
-            eprint!("{}", tree(plan, pid));
+            complain_part!("{}", tree(plan, pid));
         }
     }
 }

@@ -52,14 +52,14 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     Ok(match session::run(session) {
         Ok(Outcome::Ended(_) | Outcome::Killed(_)) => 0,
         Ok(Outcome::Failed(failure)) => {
-            eprintln!("cloister: {}: {failure}", failure.step);
+            complain!("cloister: {}: {failure}", failure.step);
             match failure.disposition {
                 crate::failure::Disposition::Hold { .. } => 0,
                 crate::failure::Disposition::Elsewhere => 1,
             }
         }
         Err(failure) => {
-            eprintln!("cloister: {}: {failure}", failure.step);
+            complain!("cloister: {}: {failure}", failure.step);
             1
         }
     })

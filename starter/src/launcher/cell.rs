@@ -14,8 +14,12 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    sendmsg, socketpair,
+};
 use nix::sys::wait::{WaitStatus, waitpid};
 use rustix::process::{Signal, pidfd_send_signal};
 
@@ -49,7 +53,7 @@ pub(crate) fn launch(
 ) -> Result<Cell, Failure> {
     let (told, tell) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Namespaces, "pipe")?;
-    let (status, report) = UnixDatagram::pair().at(Step::Namespaces, "socketpair")?;
+    let (status, report) = messages().at(Step::Namespaces, "socketpair")?;
     let init = match clone::fork(flags(plan)).at(Step::Namespaces, "clone3")? {
         Side::Parent(init) => init,
         Side::Child => {
@@ -61,15 +65,17 @@ pub(crate) fn launch(
         }
     };
     drop((tell, report, files));
+    // Init waits for an answer before it reaps, so that even a job that is over has its number still.
+    let job = receive_pidfd(&status).map(|job| (number_of(&job), job));
+    // An init that is gone needs none.
+    let _ = status.send(b"r");
     let mut why = Vec::new();
     let read = File::from(told).read_to_end(&mut why);
     let started = read
         .at(Step::Exec, "waiting for the program to start")
         .and_then(|_| if why.is_empty() { Ok(()) } else { Err(decoded(&why)) });
-    let job = started.and_then(|()| receive_pidfd(&status));
-    match job {
-        Ok(job) => {
-            let pid = number_of(&job);
+    match started.and(job) {
+        Ok((pid, job)) => {
             let separate = plan.namespaces.pid != PidOne::Shared;
             Ok(Cell { init, status, job, separate, pid })
         }
@@ -80,6 +86,14 @@ pub(crate) fn launch(
             Err(failure)
         }
     }
+}
+
+/// A socket pair that keeps messages apart and tells when the other end is gone, which a pair of
+/// datagram sockets doesn't.
+fn messages() -> io::Result<(UnixDatagram, UnixDatagram)> {
+    let kind = SockType::SeqPacket;
+    let (one, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)?;
+    Ok((one.into(), other.into()))
 }
 
 fn flags(plan: &Plan) -> CloneFlags {
@@ -115,6 +129,7 @@ fn init_main(
     let [input, output, error] = &files.0;
     let keep = [input.as_fd(), output.as_fd(), error.as_fd(), tell.as_fd(), report.as_fd()];
     process::close_all_but(&keep).at(Step::Namespaces, "descriptors")?;
+    launcher_lives(report)?;
     if plan.namespaces.user {
         map_own_ids(&plan.account.ids)?;
     }
@@ -136,9 +151,10 @@ fn init_main(
         PidOne::Job => CloneFlags::CLONE_NEWPID,
         PidOne::Init | PidOne::Shared => CloneFlags::empty(),
     };
+    let own = std::process::id();
     match clone::fork(namespace).at(Step::Namespaces, "clone3 of the job")? {
         Side::Child => {
-            let failure = job::start(plan, &files);
+            let failure = job::start(plan, &files, own);
             job::confess(tell, &failure);
             exec::leave(127);
         }
@@ -161,7 +177,23 @@ fn retire(plan: &Plan, daemon: &Ids, report: &UnixDatagram) -> Result<(), Failur
     }
     process::be_opaque().at(Step::Identity, "dumpable")?;
     process::die_with_parent().at(Step::Namespaces, "death signal")?;
-    process::close_everything_but(&[report.as_fd()]).at(Step::Namespaces, "descriptors of init")
+    process::close_everything_but(&[report.as_fd()]).at(Step::Namespaces, "descriptors of init")?;
+    launcher_lives(report)?;
+    report.recv(&mut [0]).map(drop).at(Step::Namespaces, "the launcher's answer")
+}
+
+/// The kernel kills init with the launcher, if the launcher lives when init asks for that. Called
+/// after each time of asking.
+fn launcher_lives(report: &UnixDatagram) -> Result<(), Failure> {
+    let mut fds = [PollFd::new(report.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).at(Step::Namespaces, "poll")?;
+    let [end] = fds;
+    match end.revents() {
+        Some(events) if events.contains(PollFlags::POLLHUP) => {
+            Err(Failure::host(Step::Namespaces, "the launcher is gone"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reaps until the job's main process ends, reports how, and leaves: with it goes its PID namespace.
@@ -300,6 +332,10 @@ impl Cell {
     /// Takes init's end into account once all processes are gone.
     pub(crate) fn collect(self, ended: Option<Ended>) -> Result<Ended, Failure> {
         let usage = process::wait_with_usage(self.init.pid).at(Step::Watch, "waiting for init")?;
+        if !self.separate {
+            // What init had adopted is the launcher's now.
+            family::kill(nix::unistd::getpid())?;
+        }
         let ended = ended.or_else(|| self.take_status());
         Ok(match ended {
             Some(ended) => {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -16,6 +17,10 @@ const ROUNDS: usize = 1000;
 /// Kills everything below a process, not the process itself.
 pub(crate) fn kill(root: Pid) -> Result<(), Failure> {
     for _ in 0..ROUNDS {
+        // Those that have become the caller's own children are buried here.
+        if root == nix::unistd::getpid() {
+            bury();
+        }
         let members = below(root.as_raw()).at(Step::Watch, "the job's processes")?;
         if members.is_empty() {
             return Ok(());
@@ -25,6 +30,12 @@ pub(crate) fn kill(root: Pid) -> Result<(), Failure> {
         }
     }
     Err(Failure::host(Step::Watch, "the job makes processes faster than they can be killed"))
+}
+
+fn bury() {
+    while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
+        waitpid(None, Some(WaitPidFlag::WNOHANG))
+    {}
 }
 
 /// The descriptor is opened first and the parent checked after it, so that a number that was reused

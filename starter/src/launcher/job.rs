@@ -12,12 +12,12 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use super::stdio::Files;
 use super::view;
 use crate::failure::{Context, Failure, Reason, Step, hold};
-use crate::plan::{Limits, Plan};
-use crate::sys::{exec, keyring, privilege, process};
+use crate::plan::{Limits, PidOne, Plan};
+use crate::sys::{exec, keyring, privilege, process, seccomp};
 
-/// Becomes the job. Comes back only with the reason why not.
-pub(crate) fn start(plan: &Plan, files: &Files) -> Failure {
-    match prepare(plan, files) {
+/// Becomes the job, whose parent has this number. Comes back only with the reason why not.
+pub(crate) fn start(plan: &Plan, files: &Files, parent: u32) -> Failure {
+    match prepare(plan, files, parent) {
         Ok((arguments, environment)) => run(plan, &arguments, &environment),
         Err(failure) => failure,
     }
@@ -25,7 +25,7 @@ pub(crate) fn start(plan: &Plan, files: &Files) -> Failure {
 
 type Strings = Vec<CString>;
 
-fn prepare(plan: &Plan, files: &Files) -> Result<(Strings, Strings), Failure> {
+fn prepare(plan: &Plan, files: &Files, parent: u32) -> Result<(Strings, Strings), Failure> {
     // A session of its own and no controlling terminal.
     nix::unistd::setsid().at(Step::Identity, "setsid")?;
     view::mount_processes(&plan.mounts)?;
@@ -35,7 +35,7 @@ fn prepare(plan: &Plan, files: &Files) -> Result<(Strings, Strings), Failure> {
     rustix::stdio::dup2_stdout(output).at(Step::Stdio, "standard output")?;
     rustix::stdio::dup2_stderr(error).at(Step::Stdio, "standard error")?;
     process::close_on_exec_from(3).at(Step::Identity, "descriptors")?;
-    become_account(plan)?;
+    become_account(plan, parent)?;
     working_directory(plan)?;
     process::reset_signals().at(Step::Identity, "signals")?;
     let mut arguments = vec![c_string(plan.program.path.as_os_str().as_bytes())?];
@@ -88,7 +88,7 @@ fn keyring_session() -> Result<(), Failure> {
 }
 
 /// Ids for good, no capability left or to be had, killed with whoever started it.
-fn become_account(plan: &Plan) -> Result<(), Failure> {
+fn become_account(plan: &Plan, parent: u32) -> Result<(), Failure> {
     privilege::no_new_privileges().at(Step::Identity, "no_new_privs")?;
     if rustix::process::geteuid().is_root() {
         privilege::become_for_good(&plan.account.ids)
@@ -101,7 +101,15 @@ fn become_account(plan: &Plan) -> Result<(), Failure> {
     if root {
         return Err(Failure::host(Step::Identity, "the job would run as root: refused"));
     }
-    process::die_with_parent().at(Step::Identity, "death signal")
+    seccomp::refuse_keyrings().at(Step::Identity, "seccomp filter")?;
+    process::die_with_parent().at(Step::Identity, "death signal")?;
+    // Where a PID namespace ends with init, so does the job. Elsewhere a parent that died before the
+    // request is noticed by its absence.
+    let orphan = std::os::unix::process::parent_id() != parent;
+    if plan.namespaces.pid == PidOne::Shared && orphan {
+        return Err(Failure::host(Step::Identity, "init is gone"));
+    }
+    Ok(())
 }
 
 fn working_directory(plan: &Plan) -> Result<(), Failure> {

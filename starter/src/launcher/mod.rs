@@ -28,6 +28,7 @@ use crate::failure::{Context, Failure, Step};
 use crate::knobs::Knobs;
 use crate::plan::{Account, Plan, Root};
 use crate::sys::privilege::Ids;
+use crate::sys::process;
 use crate::transfer::{self, Catalogue};
 
 /// What the launcher knows, none of it from the supervisor.
@@ -63,6 +64,9 @@ impl Launcher<'_> {
     /// and no sandbox is left.
     pub(crate) fn serve(&self, channel: &Channel) {
         let mut state = State::default();
+        if let Err(error) = process::adopt_orphans() {
+            tracing::warn!("orphans of a job go to the machine's init: {error}");
+        }
         let outcome = self.work(channel, &mut state);
         if let Err(failure) = outcome {
             tracing::error!("launcher: {failure}");

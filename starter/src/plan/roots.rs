@@ -69,6 +69,19 @@ pub(super) fn choose(job: &Job, knobs: &Knobs, machine: &str) -> Result<Root, Fa
             || (path_form.is_absolute() && root.path == path_form.components().collect::<PathBuf>())
     });
     if let Some(root) = found {
+        let execute = &knobs.execute;
+        if execute.starts_with(&root.path) || root.path.starts_with(execute) {
+            return Err(Failure::host(
+                Step::Root,
+                format!(
+                    "named root {} ({}) and EXECUTE ({}) lie within each other, so that other jobs' \
+                     sandboxes would be in sight: move one",
+                    root.name,
+                    root.path.display(),
+                    execute.display()
+                ),
+            ));
+        }
         return Ok(Root::Named(root.clone()));
     }
     let offered: Vec<&str> = roots.iter().flatten().map(|root| root.name.as_str()).collect();

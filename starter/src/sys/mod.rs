@@ -6,3 +6,4 @@ pub(crate) mod keyring;
 pub(crate) mod mount;
 pub(crate) mod privilege;
 pub(crate) mod process;
+pub(crate) mod seccomp;

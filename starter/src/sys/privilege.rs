@@ -40,6 +40,8 @@ pub(crate) fn become_for_good(ids: &Ids) -> io::Result<()> {
     setgroups(&groups)?;
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;
+    // What the starter itself inherited as inheritable stays through a change of ids.
+    drop_capabilities()?;
     if ids.uid != 0 && setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok() {
         return Err(io::Error::other("root could be taken back after it was given up"));
     }

@@ -204,7 +204,7 @@ impl Description<'_> {
             } else {
                 ""
             };
-            eprintln!(
+            complain!(
                 "cloister: {}:{line}: {command} is no submit command and has no effect{hint}",
                 self.name
             );
