@@ -1,6 +1,7 @@
 //! [`Config`]: a configuration that has been read.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Warning};
 use crate::expand::Dialect;
@@ -57,6 +58,11 @@ impl Config {
                 Err(error.at(&origin.file, origin.line))
             }
         }
+    }
+
+    /// The value as a path; `None` if it is undefined or empty.
+    pub fn path(&self, name: &str) -> Result<Option<PathBuf>, Error> {
+        Ok(self.string(name)?.map(PathBuf::from))
     }
 
     /// The value as [`Config::string`], or the given text.

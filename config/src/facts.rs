@@ -97,7 +97,17 @@ pub(crate) struct Facts {
     path: Option<std::ffi::OsString>,
     /// `COUNT_HYPERTHREAD_CPUS`, which decides what a CPU is.
     pub(crate) count_threads: bool,
-    /// `DEFAULT_DOMAIN_NAME`, for hosts that don't know theirs.
+    naming: Naming,
+}
+
+/// What a configuration says about the host's name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Naming {
+    /// `NETWORK_HOSTNAME`: this is the name.
+    pub(crate) name: Option<String>,
+    /// `NO_DNS`: don't ask anyone for it.
+    pub(crate) ask_nobody: bool,
+    /// `DEFAULT_DOMAIN_NAME`: for names without one.
     pub(crate) domain: Option<String>,
 }
 
@@ -114,7 +124,40 @@ impl Facts {
                 .find(|(name, _)| name == "PATH")
                 .map(|(_, value)| value.clone()),
             count_threads: true,
-            domain: None,
+            naming: Naming::default(),
+        }
+    }
+
+    /// Takes the configuration's word on the host's name, which may already have been asked for.
+    pub(crate) fn set_naming(&mut self, naming: Naming) {
+        if self.naming != naming {
+            self.naming = naming;
+            for fact in [Fact::Hostname, Fact::FullHostname] {
+                if let Some(known) = self.known.get_mut(fact as usize) {
+                    *known = OnceLock::new();
+                }
+            }
+        }
+    }
+
+    /// The name as HTCondor finds it: the configuration's, or what the host's own stands for.
+    fn full_hostname(&self) -> Option<String> {
+        if self.full_hostname.is_some() {
+            return self.full_hostname.clone();
+        }
+        let naming = &self.naming;
+        let own = || io::uname().map(|uts| uts.nodename);
+        let given = naming.name.clone().or_else(|| self.hostname.clone());
+        let name = match given {
+            Some(name) => name,
+            None if naming.ask_nobody => own()?,
+            None => own().map(|name| io::canonical_name(&name).unwrap_or(name))?,
+        };
+        match &naming.domain {
+            Some(domain) if !name.contains('.') => {
+                Some(format!("{name}.{}", domain.trim_start_matches('.')))
+            }
+            _ => Some(name),
         }
     }
 
@@ -130,13 +173,10 @@ impl Facts {
         match fact {
             Fact::Tilde => self.tilde.clone().or_else(|| io::home_of("condor")),
             Fact::Hostname => {
-                let name = self.hostname.clone().or_else(|| io::uname().map(|uts| uts.nodename))?;
-                Some(name.split('.').next().unwrap_or_default().to_owned())
+                let full = self.hostname.clone().or_else(|| self.full_hostname());
+                Some(full?.split('.').next().unwrap_or_default().to_owned())
             }
-            Fact::FullHostname => self.full_hostname.clone().or_else(|| {
-                let name = self.hostname.clone().or_else(|| io::uname().map(|uts| uts.nodename))?;
-                Some(io::full_hostname(&name, self.domain.as_deref()))
-            }),
+            Fact::FullHostname => self.full_hostname(),
             Fact::Username => io::username(),
             Fact::RealUid => Some(io::real_ids().0.to_string()),
             Fact::RealGid => Some(io::real_ids().1.to_string()),

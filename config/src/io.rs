@@ -190,29 +190,22 @@ pub(crate) fn uname() -> Option<Uname> {
     })
 }
 
-/// The host's name with its domain, from `/etc/hosts` or else the given domain.
-///
-/// HTCondor asks DNS as well. A starter must not wait for a name server before it has even opened
-/// its log: pools where this matters set `UID_DOMAIN` or `DEFAULT_DOMAIN_NAME`.
-pub(crate) fn full_hostname(name: &str, domain: Option<&str>) -> String {
-    if name.contains('.') {
-        return name.to_owned();
-    }
-    if let Ok(hosts) = read("/etc/hosts") {
-        for line in hosts.text.lines() {
-            let line = line.split('#').next().unwrap_or_default();
-            let names: Vec<&str> = line.split_whitespace().skip(1).collect();
-            if names.iter().any(|found| found.eq_ignore_ascii_case(name))
-                && let Some(full) = names.iter().find(|found| found.contains('.'))
-            {
-                return (*full).to_owned();
-            }
+/// The name that a host's name stands for, from `/etc/hosts` or else from `getent`, which asks name
+/// servers as well.
+pub(crate) fn canonical_name(name: &str) -> Option<String> {
+    let hosts = read("/etc/hosts").ok();
+    let lines = hosts.iter().flat_map(|file| file.text.lines());
+    for line in lines {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut names = line.split_whitespace().skip(1);
+        if names.clone().any(|found| found.eq_ignore_ascii_case(name)) {
+            return names.next().map(str::to_owned);
         }
     }
-    match domain {
-        Some(domain) => format!("{name}.{}", domain.trim_start_matches('.')),
-        None => name.to_owned(),
-    }
+    let command = ["/usr/bin/getent", "ahosts", name].map(str::to_owned);
+    let (text, status) = run(&command, &[]).ok()?;
+    let canonical = text.lines().next()?.split_whitespace().nth(2)?;
+    (status == 0).then(|| canonical.to_owned())
 }
 
 /// The first IPv4 and IPv6 address of an interface that is up and not the loopback; the loopback's

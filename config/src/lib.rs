@@ -57,8 +57,9 @@
 //!   Text sizes, nesting and the work for one value are bounded.
 //! * A function without a value is an error, as it is in HTCondor's daemons. The rubbish that tools
 //!   go on with is not imitated, save for typed reads ([`Invalid::fallback`]).
-//! * `$(FULL_HOSTNAME)` is found without asking a name server, and all that is detected is found
-//!   out when it is first asked for.
+//! * What is detected is found out when it is first asked for. Users and hosts are looked up in
+//!   `/etc/passwd` and `/etc/hosts`, and otherwise by `getent`, because a static program can't load
+//!   the C library's modules for that.
 //! * The table of defaults holds what concerns an execute node, not what only schedds, negotiators
 //!   or clouds read.
 //! * Text that isn't UTF-8 is read with U+FFFD in place of what isn't.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Warning};
 use crate::exclude::Exclude;
 use crate::execute::Stop;
-use crate::facts::Fact;
+use crate::facts::{Fact, Naming};
 use crate::macros::{Macros, Place, SourceId};
 use crate::options::Options;
 use crate::read::{self, Ads};
@@ -78,6 +78,7 @@ impl Loader {
     }
 
     fn load_rest(&mut self, options: &Options) -> Result<(), Error> {
+        self.set_naming()?;
         self.macros.insert_fact(Fact::Hostname, "HOSTNAME")?;
         self.macros.insert_fact(Fact::FullHostname, "FULL_HOSTNAME")?;
         self.macros.insert_fact(Fact::Tilde, "TILDE")?;
@@ -126,11 +127,20 @@ impl Loader {
         if self.macros.is_set("COUNT_HYPERTHREAD_CPUS") {
             self.macros.facts.count_threads = self.boolean("COUNT_HYPERTHREAD_CPUS", true)?;
         }
-        if self.macros.is_set("DEFAULT_DOMAIN_NAME") {
-            self.macros.facts.domain = self.param("DEFAULT_DOMAIN_NAME")?;
-        }
+        self.set_naming()?;
         self.macros.insert_facts(true)?;
         self.insert_names()
+    }
+
+    /// What the configuration says so far about the host's name.
+    fn set_naming(&mut self) -> Result<(), Error> {
+        let naming = Naming {
+            name: self.param("NETWORK_HOSTNAME")?,
+            ask_nobody: self.macros.is_set("NO_DNS") && self.boolean("NO_DNS", false)?,
+            domain: self.param("DEFAULT_DOMAIN_NAME")?,
+        };
+        self.macros.facts.set_naming(naming);
+        Ok(())
     }
 
     /// Domains that are set to nothing are the host's.

@@ -26,7 +26,7 @@ pub struct Options {
     pub can_switch_ids: Option<bool>,
     /// `$(HOSTNAME)`, if not as the kernel has it.
     pub hostname: Option<String>,
-    /// `$(FULL_HOSTNAME)`, if not as `/etc/hosts` and the kernel have it.
+    /// `$(FULL_HOSTNAME)`, if not the name that `$(HOSTNAME)` stands for.
     pub full_hostname: Option<String>,
     /// `$(TILDE)`, if not the home of user condor.
     pub tilde: Option<PathBuf>,
