@@ -1,5 +1,7 @@
 //! What programs get from a configuration: values over ads, typed knobs, errors that help.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by panic, in its helpers too")]
+
 use std::fs;
 use std::path::Path;
 
