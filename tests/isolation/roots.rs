@@ -294,14 +294,11 @@ fn items_of_the_knob_that_can_not_be_used_offer_nothing() {
         format!("tools={path}/../tools"),
         "tools=".into(),
         format!("tools:{path}"),
+        "tools=/".to_owned(),
     ] {
         machine.set_knob("NAMED_CHROOT", &item);
         machine.run(&in_root("echo ran")).held(HOLD, 2);
     }
-    machine.set_knob("NAMED_CHROOT", "tools=/");
-    let ran = machine.run(&in_root("echo ran"));
-    ran.never_ran();
-    assert!(ran.said.contains("own root"), "{ran}");
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Launcher<'_> {
 
     fn work(&self, channel: &Channel, state: &mut State) -> Result<(), Failure> {
         loop {
-            let (order, status, end) = wait(channel, state.cell.as_ref())?;
+            let (order, status, end) = wait(channel, state.cell.as_ref(), state.ended.is_none())?;
             if status && let Some(cell) = &state.cell {
                 state.ended = cell.take_status();
             }
@@ -196,12 +196,19 @@ fn checked_root(plan: &Plan) -> Result<Option<Identity>, Failure> {
     Identity::of(dir.as_fd()).map(Some).at(Step::Root, named.path.display())
 }
 
-/// Waits for an order, the end of the main process, or the end of all; says which have come.
-fn wait(channel: &Channel, cell: Option<&Cell>) -> Result<(bool, bool, bool), Failure> {
+/// Waits for an order, the end of the main process if that is still open, or the end of all; says
+/// which have come.
+fn wait(
+    channel: &Channel,
+    cell: Option<&Cell>,
+    running: bool,
+) -> Result<(bool, bool, bool), Failure> {
     let mut fds = vec![PollFd::new(channel.stream().as_fd(), PollFlags::POLLIN)];
     if let Some(cell) = cell {
         fds.push(PollFd::new(cell.end().as_fd(), PollFlags::POLLIN));
-        fds.push(PollFd::new(cell.status().as_fd(), PollFlags::POLLIN));
+        if running {
+            fds.push(PollFd::new(cell.status().as_fd(), PollFlags::POLLIN));
+        }
     }
     loop {
         match poll(&mut fds, PollTimeout::NONE) {

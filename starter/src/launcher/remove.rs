@@ -1,11 +1,13 @@
-//! Removing a directory tree, whatever a job left in it, without following a link and without
-//! needing more memory or descriptors for a deeper tree.
+//! Removing a directory tree, whatever a job left in it, without following a link, without entering
+//! another mount, and without needing more memory or descriptors for a deeper tree.
 
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, openat2, renameat, unlinkat,
+};
 use rustix::io::Errno;
 
 /// How deep the walk goes before it brings what is below up to the top of the tree.
@@ -83,17 +85,19 @@ fn bring_up(
 /// Opens a directory for emptying it, with the permission bits that this takes.
 fn open_directory(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(parent, name, flags, Mode::empty()) {
+    // A mount in a sandbox would be a fault of ours: what is mounted there must not suffer for it.
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+    match openat2(parent, name, flags, Mode::empty(), within) {
         Ok(fd) => {
             make_usable(fd.as_fd());
             Ok(fd)
         }
         Err(Errno::ACCESS) => {
             // chmod by name follows links, so it goes through a descriptor that is only a place.
-            let place = openat(parent, name, flags | OFlags::PATH, Mode::empty())?;
+            let place = openat2(parent, name, flags | OFlags::PATH, Mode::empty(), within)?;
             let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&place));
             rustix::fs::chmod(link.as_str(), Mode::RWXU)?;
-            Ok(openat(parent, name, flags, Mode::empty())?)
+            Ok(openat2(parent, name, flags, Mode::empty(), within)?)
         }
         Err(error) => Err(error.into()),
     }
@@ -155,7 +159,9 @@ mod tests {
         for _ in 0..5000 {
             rustix::fs::mkdirat(&here, "d", Mode::RWXU).unwrap();
             rustix::fs::symlinkat("/", &here, "l").unwrap();
-            here = openat(&here, "d", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            here =
+                rustix::fs::openat(&here, "d", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+                    .unwrap();
         }
         drop(here);
         empty(File::open(dir.path()).unwrap().as_fd()).unwrap();

@@ -178,7 +178,11 @@ impl Made {
 /// First with the job's own rights, which suffice for what the job made and can't hurt anybody
 /// else; then the frame, which is the daemons'.
 fn remove_slot(execute: BorrowedFd<'_>, slot: &str, owner: &Ids) -> std::io::Result<()> {
-    let slot_dir = match openat(execute, slot, DIRECTORY, Mode::empty()) {
+    let open = |dir: BorrowedFd<'_>, name: &str| {
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+        openat2(dir, name, DIRECTORY, Mode::empty(), how)
+    };
+    let slot_dir = match open(execute, slot) {
         Ok(fd) => fd,
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -187,7 +191,7 @@ fn remove_slot(execute: BorrowedFd<'_>, slot: &str, owner: &Ids) -> std::io::Res
     if rustix::fs::fstat(&slot_dir)?.st_uid == owner.uid {
         theirs.push(slot_dir.try_clone()?);
     } else {
-        let dirs = JOBS.iter().map(|name| openat(&slot_dir, *name, DIRECTORY, Mode::empty()));
+        let dirs = JOBS.iter().map(|name| open(slot_dir.as_fd(), name));
         theirs.extend(dirs.filter_map(Result::ok));
     }
     let rights = Borrowed::rights_of(owner)?;

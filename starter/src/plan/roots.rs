@@ -49,7 +49,11 @@ fn parse(item: &str) -> Result<NamedRoot, String> {
     if !plain {
         return Err(format!("{name}={}: an absolute path without .. is needed", path.display()));
     }
-    Ok(NamedRoot { name: name.to_owned(), path: path.components().collect() })
+    let path: PathBuf = path.components().collect();
+    if path == Path::new("/") {
+        return Err(format!("{name}=/ is the machine's own root, which needs no name"));
+    }
+    Ok(NamedRoot { name: name.to_owned(), path })
 }
 
 fn same_name(one: &str, other: &str) -> bool {
