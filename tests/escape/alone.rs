@@ -22,7 +22,7 @@ fn every_attempt_can_succeed() {
         libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>())
     };
     let keyrings = joined >= 0;
-    let program = machine.install(&hostile());
+    let program = hostile();
     let sandbox = |slot: &str| {
         let path = machine.execute().join(slot);
         fs::create_dir_all(path.join("tmp")).unwrap();

@@ -48,7 +48,7 @@ fn a_sandbox_that_is_hard_to_remove_is_removed() {
             let Some(machine) = Machine::new() else { return };
             let machine = machine.knob("STARTER_NESTED_SCRATCH", nested);
             let canaries = ["passwd", "group"].map(|name| fs::read(machine.path(name)).unwrap());
-            let hostile = machine.install(&cloister_tests::hostile());
+            let hostile = cloister_tests::hostile();
             let script = format!("cd {dir} && {} tree 5000", hostile.display());
             let ran = machine.run(&Job::sh(&script));
             assert_eq!(ran.ok(), "planted\n", "{ran}");

@@ -40,8 +40,8 @@ fn find(role: Role, supervisor: i32, all: &[Process]) -> Option<i32> {
 }
 
 /// A job that would never end, with processes that are in no session and of no parent of it.
-fn endless(machine: &Machine) -> Job {
-    let program = machine.install(&cloister_tests::hostile());
+fn endless() -> Job {
+    let program = cloister_tests::hostile();
     Job::sh(&format!("sleep 1000 & {} daemon; echo ready; sleep 1000", program.display()))
 }
 
@@ -104,7 +104,7 @@ fn rounds(number: usize, knobs: &[(&str, &str)]) {
         machine.set_knob(knob, value);
     }
     let mut random = Random::new();
-    let job = endless(&machine);
+    let job = endless();
     for turn in 0..number {
         round(&machine, &mut random, ROLES[turn % ROLES.len()], &|| machine.start(&job));
     }
@@ -125,7 +125,7 @@ fn at_any_moment_of_the_start_without_root() {
     let Some(machine) = Machine::new() else { return };
     machine.owned_by(ALICE);
     let mut random = Random::new();
-    let job = endless(&machine);
+    let job = endless();
     for turn in 0..16 {
         let start = || machine.start_with(machine.starter_as(ALICE), &job);
         round_as(&machine, &mut random, ROLES[turn % ROLES.len()], &start);
@@ -167,7 +167,7 @@ fn steady(role: Role, knobs: &[(&str, &str)]) {
     for (knob, value) in knobs {
         machine.set_knob(knob, value);
     }
-    let mut running = machine.start(&endless(&machine));
+    let mut running = machine.start(&endless());
     running.line("ready");
     let target = find(role, running.pid(), &machine.processes()).unwrap();
     kill(Pid::from_raw(target), Signal::SIGKILL).unwrap();
@@ -217,7 +217,7 @@ fn of_the_supervisor_or_the_job_where_process_numbers_are_shared() {
 fn of_the_launcher_where_process_numbers_are_shared() {
     let Some(mut machine) = Machine::new() else { return };
     machine.set_knob("USE_PID_NAMESPACES", "False");
-    let mut running = machine.start(&endless(&machine));
+    let mut running = machine.start(&endless());
     running.line("ready");
     let known = |role| find(role, running.pid(), &machine.processes()).unwrap();
     let (launcher, init) = (known(Role::Launcher), known(Role::Init));
@@ -242,7 +242,7 @@ fn before_the_first_instruction(knobs: &[(&str, &str)], held: Role) {
     let mut starter = machine.starter();
     // SAFETY: between fork and exec only this one call is made, which allocates nothing.
     unsafe { starter.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
-    let running = machine.start_with(starter, &endless(&machine));
+    let running = machine.start_with(starter, &endless());
     let supervisor = Pid::from_raw(running.pid());
     // It stops at its exec; from there on everything that it forks stops at once, too.
     assert!(matches!(waitpid(supervisor, None).unwrap(), WaitStatus::Stopped(_, Signal::SIGTRAP)));

@@ -112,16 +112,16 @@ fn a_sandbox_that_is_hard_to_remove_is_removed() {
     if !user_namespaces(&machine) {
         return;
     }
-    let hostile = machine.install(&cloister_tests::hostile());
+    let hostile = cloister_tests::hostile();
     let script = format!("cd $_CONDOR_SCRATCH_DIR && {} tree 5000", hostile.display());
     assert_eq!(run(&machine, &Job::sh(&script)).ok(), "planted\n");
 }
 
 /// A starter in a user namespace in which no other can be made.
 fn without_namespaces(machine: &Machine) -> Command {
-    let mut command = Command::new(machine.install(&cloister_tests::hostile()));
+    let mut command = Command::new(cloister_tests::hostile());
     command.arg("without-user-namespaces").arg(machine.number(ALICE).to_string());
-    command.arg(machine.install(&cloister_tests::starter()));
+    command.arg(cloister_tests::starter());
     machine.with_config(command)
 }
 

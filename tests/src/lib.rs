@@ -14,6 +14,7 @@
 mod job;
 mod leaks;
 mod machine;
+mod private;
 mod programs;
 mod root;
 mod run;

@@ -9,11 +9,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{Job, Ran, Running, leaks, programs};
+use crate::{Job, Ran, Running, leaks, private, programs};
 
 /// One of the accounts that a machine has, by its distance from the machine's first number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +37,9 @@ const NUMBERS: u32 = 16;
 /// Above the numbers that real machines give out.
 const FIRST_NUMBER: u32 = 500_000_000;
 
-/// A private machine: the thread that makes it enters a mount namespace in which `/etc/passwd` has
-/// accounts that nothing else on the real machine uses, and a memory file system holds EXECUTE and
-/// everything else of the test. All mounts are shared within the namespace, as systemd has them, so
-/// that a mount which the starter let out would be seen.
+/// A private machine: the thread that makes it enters a mount namespace (see `private`) in which
+/// `/etc/passwd` has accounts that nothing else on the real machine uses, and a memory file system
+/// holds EXECUTE and everything else of the test. Nothing can write to the real machine's files.
 ///
 /// Because the accounts are used by one test only, a process that it leaves behind is found by its
 /// account, whatever it did to hide.
@@ -71,23 +69,8 @@ impl Machine {
     }
 
     fn make() -> Result<Self, String> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err("needs root, to make accounts and namespaces".into());
-        }
-        unshare(CloneFlags::CLONE_NEWNS).map_err(|e| format!("needs mount namespaces: {e}"))?;
-        // Away from the real machine's mounts, and then shared among the namespaces of this test.
-        let none: Option<&str> = None;
-        for kind in [MsFlags::MS_PRIVATE, MsFlags::MS_SHARED] {
-            mount(none, "/", none, MsFlags::MS_REC | kind, none)
-                .map_err(|e| format!("needs the right to mount: {e}"))?;
-        }
-        let dir = tempfile::Builder::new()
-            .prefix("cloister-test-")
-            .tempdir_in("/var/lib")
-            .unwrap()
-            .keep();
-        let mode = Some("mode=0755");
-        mount(Some("test"), &dir, Some("tmpfs"), MsFlags::empty(), mode).unwrap();
+        private::enter()?;
+        let dir = private::directory();
         let first = FIRST_NUMBER + nix::unistd::gettid().as_raw().cast_unsigned() * NUMBERS;
         let machine =
             Self { dir, first, knobs: BTreeMap::new(), root: None, runs: AtomicU32::new(0) };
@@ -233,7 +216,7 @@ impl Machine {
     pub fn hostile(&self, subcommand: &str) -> Job {
         let program = match self.root {
             Some(_) => PathBuf::from("/bin/hostile"),
-            None => self.install(&programs::hostile()),
+            None => programs::hostile(),
         };
         Job::program(program).arg(subcommand)
     }
@@ -246,7 +229,7 @@ impl Machine {
     /// The starter, started by an account instead of root.
     pub fn starter_as(&self, account: Account) -> Command {
         use std::os::unix::process::CommandExt;
-        let mut command = self.with_config(Command::new(self.install(&programs::starter())));
+        let mut command = self.with_config(Command::new(programs::starter()));
         command.uid(self.number(account)).gid(self.number(account));
         command
     }
@@ -329,10 +312,6 @@ impl Drop for Machine {
         for file in ["/etc/passwd", "/etc/group"] {
             let _ = umount2(file, MntFlags::MNT_DETACH);
         }
-        let _ = umount2(&self.dir, MntFlags::MNT_DETACH);
-        // Only if it is empty, never with what is below: a starter with a fault in its mounts, which
-        // these tests are there to find, may have put the real machine's root there.
-        let _ = fs::remove_dir(&self.dir);
     }
 }
 
