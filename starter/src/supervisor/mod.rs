@@ -77,7 +77,8 @@ impl Supervisor<'_> {
                 Outcome::Failed(failure)
             }
         };
-        let cleaned = self.finish();
+        // The launcher cleans up while the result is written.
+        let asked = self.channel.send(&Order::Finish);
         let result = ad::result(&ad::Result {
             plan: progress.plan.as_ref(),
             outcome: &outcome,
@@ -86,8 +87,9 @@ impl Supervisor<'_> {
             pid: progress.pid,
             disk: progress.disk,
         });
-        parent.finished(&outcome, &result)?;
-        cleaned.map(|()| outcome)
+        let told = parent.finished(&outcome, &result);
+        let cleaned = asked.and_then(|()| self.gone());
+        told.and(cleaned).map(|()| outcome)
     }
 
     fn life(
@@ -214,11 +216,8 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Has the sandbox removed and waits until it is.
-    fn finish(&mut self) -> Result<(), Failure> {
-        if self.channel.send(&Order::Finish).is_err() {
-            return Err(Failure::host(Step::Internal, "the launcher is gone"));
-        }
+    /// Waits until the sandbox is removed.
+    fn gone(&mut self) -> Result<(), Failure> {
         loop {
             match self.channel.receive()? {
                 Some(Report::Gone(None)) => return Ok(()),
