@@ -51,7 +51,7 @@ macro_rules! knobs {
         #[derive(Clone, Debug, Deserialize)]
         pub(crate) struct Knobs {
             $($(#[doc = $text])+ #[serde(default)] pub(crate) $field: $type,)+
-            /// SLOT<n>_USER: the account of each slot, by the slot's name in capitals.
+            /// SLOTn_USER: the account of each slot, by the slot's name in capitals.
             #[serde(skip)]
             pub(crate) slot_users: BTreeMap<String, String>,
             /// Knobs that somebody set, as opposed to defaults.
@@ -80,7 +80,7 @@ knobs! {
     TRUST_UID_DOMAIN trust_uid_domain: bool = Boolean "False";
     /// Run jobs as the submitting user: an expression over the job ad.
     STARTER_ALLOW_RUNAS_OWNER starter_allow_runas_owner: Condition = Text "True";
-    /// The account of jobs that don't run as their owner, in slots without SLOT<n>_USER; without it nobody.
+    /// The account of jobs that don't run as their owner, in slots without one of SLOTn_USER; without it nobody.
     NOBODY_SLOT_USER nobody_slot_user: Option<String> = Text "";
     /// Roots that jobs can ask for by name with RequestedChroot: NAME=PATH, ...
     NAMED_CHROOT named_chroot: Option<String> = Text "";
@@ -96,7 +96,7 @@ knobs! {
     USE_PID_NAMESPACE_INIT use_pid_namespace_init: bool = Boolean "True";
     /// No network but loopback.
     NO_JOB_NETWORKING no_job_networking: bool = Boolean "False";
-    /// The sandbox is dir_<pid>/scratch as in HTCondor 25; False: dir_<pid> as in 23.
+    /// The sandbox is dir_PID/scratch as in HTCondor 25; False: dir_PID as in 23.
     STARTER_NESTED_SCRATCH starter_nested_scratch: bool = Boolean "True";
     /// Who may look into a sandbox: user, group or world.
     JOB_EXECDIR_PERMISSIONS job_execdir_permissions: Permissions = Text "user";

@@ -109,8 +109,8 @@ fn its_mount_takes_no_rights_from_files() {
         ran.ok();
         for place in [ran.line("at "), "/tmp", "/var/tmp"] {
             // The last one at a place is what is seen there.
-            let words = ran.output.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-            let mount = words.filter(|words| words.get(4) == Some(&place)).last().unwrap();
+            let mut words = ran.output.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+            let mount = words.rfind(|words| words.get(4) == Some(&place)).unwrap();
             let options: Vec<&str> = mount[5].split(',').collect();
             assert!(options.contains(&"nosuid") && options.contains(&"nodev"), "{cell}: {mount:?}");
         }
