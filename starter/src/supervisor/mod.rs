@@ -78,7 +78,7 @@ impl Supervisor<'_> {
             }
         };
         // The launcher cleans up while the result is written.
-        let asked = self.channel.send(&Order::Finish);
+        let asked = self.channel.send(&Order::Finish).map_err(|_| launcher_gone());
         let result = ad::result(&ad::Result {
             plan: progress.plan.as_ref(),
             outcome: &outcome,
@@ -196,7 +196,7 @@ impl Supervisor<'_> {
                 return match self.channel.receive()? {
                     Some(Report::Failed(failure)) => Err(failure),
                     Some(report) => Ok(report),
-                    None => Err(Failure::host(Step::Internal, "the launcher is gone")),
+                    None => Err(launcher_gone()),
                 };
             }
             let due = deadline.is_some_and(|when| when <= Instant::now());
@@ -223,10 +223,14 @@ impl Supervisor<'_> {
                 Some(Report::Gone(None)) => return Ok(()),
                 Some(Report::Gone(Some(failure))) => return Err(failure),
                 Some(_) => {}
-                None => return Err(Failure::host(Step::Internal, "the launcher is gone")),
+                None => return Err(launcher_gone()),
             }
         }
     }
+}
+
+fn launcher_gone() -> Failure {
+    Failure::host(Step::Internal, "the launcher is gone")
 }
 
 fn unexpected(report: &Report) -> Failure {
