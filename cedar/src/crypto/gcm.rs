@@ -74,8 +74,7 @@ impl Gcm {
     /// The block that masks the tag; its successors encrypt.
     fn first_counter(&self, nonce: &[u8; NONCE]) -> [u8; BLOCK] {
         let mut hash = self.hash.clone();
-        update(&mut hash, nonce);
-        hash.update(&[lengths(0, NONCE)]);
+        hash.update(&[Block::from(reversed(*nonce)), lengths(0, NONCE)]);
         reversed(hash.finalize().into())
     }
 

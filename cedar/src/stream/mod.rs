@@ -220,7 +220,18 @@ impl Connection {
         length: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<usize, E> {
-        self.outbox.packet(&mut outgoing(&mut self.layer), length, true, fill)
+        self.send_part(length, true, fill)
+    }
+
+    /// The same for a packet that need not be the last one of its message. A message must not be
+    /// left without its last packet.
+    pub fn send_part<E: From<Error>>(
+        &mut self,
+        length: usize,
+        last: bool,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        self.outbox.packet(&mut outgoing(&mut self.layer), length, last, fill)
     }
 
     /// What is to be written to the socket.

@@ -212,8 +212,7 @@ proptest! {
                 space.copy_from_slice(piece);
                 Ok(piece.len())
             };
-            let mut layer = outgoing(&mut one.layer);
-            one.outbox.packet(&mut layer, *size, last, fill).unwrap();
+            one.send_part(*size, last, fill).unwrap();
         }
         prop_assert_eq!(message(&mut other, &take(&mut one)), text);
     }
