@@ -134,6 +134,29 @@ fn files_and_ipc_stay_apart_where_process_numbers_are_shared() {
     }
 }
 
+/// Machines with roots for other purposes have a /proc in each of them, which shows everything.
+#[test]
+fn a_second_proc_of_the_machine_shows_the_job_nothing() {
+    let Some(machine) = Machine::new() else { return };
+    let proc = machine.path("other-root/proc");
+    std::fs::create_dir_all(&proc).unwrap();
+    let none: Option<&str> = None;
+    let flags = nix::mount::MsFlags::empty();
+    nix::mount::mount(Some("proc"), &proc, Some("proc"), flags, none).unwrap();
+    let mut victim = machine.start(&Job::waiting("").set("Environment", HIDDEN));
+    victim.line("ready");
+    let script = format!(
+        "echo tried; for dir in {}/[0-9]*; do cat $dir/environ && ls $dir/root/ && ls $dir/cwd/; done",
+        proc.display()
+    );
+    let attacker = machine.start(&Job::sh(&script)).wait();
+    let victim = victim.wait();
+    nix::mount::umount2(&proc, nix::mount::MntFlags::MNT_DETACH).unwrap();
+    assert!(attacker.output.starts_with("tried"), "{attacker}");
+    assert!(!attacker.output.contains("SECRET-"), "{attacker}");
+    machine.check_clean(&victim);
+}
+
 #[test]
 fn of_starters_without_root() {
     let Some(machine) = Machine::new() else { return };

@@ -216,6 +216,79 @@ fn a_working_directory_out_of_reach_holds_the_job() {
     }
 }
 
+/// What the starter has open is no directory that a job could get into.
+#[test]
+fn the_starters_descriptors_are_no_working_directory() {
+    let Some(machine) = Machine::new() else { return };
+    for place in ["/proc/self/fd", "/proc/1/fd", "/proc/thread-self/fd"] {
+        for number in 0..12 {
+            let job = Job::program("/bin/pwd").set("Iwd", format!("{place}/{number}"));
+            let ran = machine.run(&job);
+            ran.never_ran();
+            assert_eq!(ran.ad.eval_i64("HoldReasonCode"), Some(6), "{ran}");
+        }
+    }
+}
+
+/// Nor are they files that the job could not open itself.
+#[test]
+fn the_starters_descriptors_are_no_standard_files() {
+    let Some(machine) = Machine::new() else { return };
+    // Everybody could read the log and the ad, but for the directories around them.
+    for dir in ["log", "closed"] {
+        let _ = fs::create_dir(machine.path(dir));
+        fs::set_permissions(machine.path(dir), Permissions::from_mode(0o700)).unwrap();
+    }
+    let ad = machine.path("closed/job.ad");
+    for place in ["/proc/self/fd", "/dev/fd"] {
+        for number in 3..16 {
+            let job = Job::program("/bin/cat").set("In", format!("{place}/{number}"));
+            fs::write(&ad, job.set("Canary", "of the ad").text()).unwrap();
+            let mut starter = machine.starter();
+            starter.arg("-job-input-ad").arg(&ad).arg("-job-stdout").arg(machine.path("out/seen"));
+            let ran = cloister_tests::Running::command(&machine, starter);
+            let seen = fs::read_to_string(machine.path("out/seen")).unwrap_or_default();
+            assert!(!seen.contains("of the ad"), "{place}/{number}: {seen}\n{ran}");
+            assert!(!seen.contains("job with ID"), "{place}/{number}: {seen}\n{ran}");
+            machine.check_clean(&ran);
+        }
+    }
+}
+
+#[test]
+fn a_starter_without_standard_files_is_none_of_the_jobs_business() {
+    let Some(machine) = Machine::new() else { return };
+    let mut starter = std::process::Command::new("/bin/sh");
+    starter.args(["-c", "exec \"$@\" 0<&- 1>&- 2>&-", "sh"]);
+    starter.arg(machine.starter().get_program());
+    let ran = machine.run_with(machine.with_config(starter), &machine.hostile("descriptors"));
+    assert_eq!(ran.ok().lines().count(), 3, "{ran}");
+    assert!(ran.output.starts_with("0 /dev/null\n"), "{ran}");
+}
+
+/// People see what their job writes, and the job can neither read what they type nor type itself.
+#[test]
+fn a_terminal_can_be_written_to_and_nothing_else() {
+    let Some(machine) = Machine::new() else { return };
+    let ad = machine.path("job.ad");
+    fs::write(&ad, machine.hostile("terminal").text()).unwrap();
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let mut starter = machine.starter();
+    starter.arg("run").arg(&ad);
+    starter.stdin(terminal.slave.try_clone().unwrap());
+    starter.stdout(terminal.slave.try_clone().unwrap()).stderr(terminal.slave);
+    let status = starter.status().unwrap();
+    // The last other end of the terminal closes with the command.
+    drop(starter);
+    let mut shown = Vec::new();
+    // A terminal that nobody has open any more ends with an error.
+    let _ = std::io::Read::read_to_end(&mut fs::File::from(terminal.master), &mut shown);
+    let shown = String::from_utf8(shown).unwrap().replace('\r', "");
+    let expected: String = (0..3).map(|fd| format!("{fd} typed false read false\n")).collect();
+    assert_eq!(shown, expected + "own false\n");
+    assert!(status.success());
+}
+
 /// The starter's command line is without `-job-stdout` and the like here.
 fn run_plain(machine: &Machine, job: &Job) -> Ran {
     let (ad, result) = (machine.path("plain.ad"), machine.path("plain.result"));

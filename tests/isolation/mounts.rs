@@ -200,6 +200,15 @@ fn a_directory_around_execute_hides_all_but_the_own_sandbox() {
 }
 
 #[test]
+fn directories_that_are_the_cells_own_anyway_stay_what_they_are() {
+    let Some(machine) = Machine::new() else { return };
+    let machine = machine.knob("MOUNT_UNDER_SCRATCH", "/proc, /dev/shm, /tmp");
+    let ran = machine.run(&Job::sh("echo $(cd /proc && ls -d [0-9]*); ls -A /dev/shm /tmp"));
+    assert!(ran.ok().starts_with("1 2 "), "{ran}");
+    assert!(ran.output.ends_with("/dev/shm:\n\n/tmp:\n"), "{ran}");
+}
+
+#[test]
 fn lists_that_can_not_be_meant_stop_the_job() {
     let Some(mut machine) = Machine::new() else { return };
     for (list, words) in [

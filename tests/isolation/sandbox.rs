@@ -65,6 +65,8 @@ fn the_ads_are_in_it_and_tell_no_secret() {
         .set("TransferKey", "1#canary");
     let ran = machine.run(&job);
     let output = ran.ok();
+    let log = fs::read_to_string(machine.path("log/StarterLog")).unwrap();
+    assert!(log.contains("7.0") && !log.contains("canary"), "{log}");
     assert!(output.contains("Marker = \"in the ad\"") && output.contains("MyType"), "{ran}");
     assert!(!output.contains("canary"), "{ran}");
 }
@@ -131,6 +133,36 @@ fn what_a_dead_starter_left_is_removed_by_the_next() {
         // The run's own check finds it if it is still there.
         machine.run(&Job::sh("true")).ok();
     }
+}
+
+#[test]
+fn a_link_to_execute_is_as_good_as_execute() {
+    let Some(machine) = Machine::new() else { return };
+    std::os::unix::fs::symlink(machine.execute(), machine.path("link")).unwrap();
+    let machine = machine.knob("EXECUTE", "$(BASE)/link");
+    let other = machine.execute().join(format!("dir_{}", std::process::id()));
+    fs::create_dir(&other).unwrap();
+    let script = format!("ls {} {}", machine.execute().display(), machine.path("link").display());
+    let ran = machine.start(&Job::sh(&script)).wait();
+    assert!(!ran.ok().contains(&format!("dir_{}\n", std::process::id())), "{ran}");
+    assert_eq!(ran.output.matches("dir_").count(), 2, "{ran}");
+    fs::remove_dir(other).unwrap();
+    machine.check_clean(&ran);
+}
+
+#[test]
+fn many_starters_work_side_by_side() {
+    let Some(machine) = Machine::new() else { return };
+    let job = Job::sh("ls $(dirname $(dirname $_CONDOR_SCRATCH_DIR)); echo x > /tmp/x; ls /tmp");
+    let all: Vec<_> = (0..24).map(|_| machine.start(&job)).collect();
+    let mut last = None;
+    for running in all {
+        let own = format!("dir_{}", running.pid());
+        let ran = running.wait();
+        assert_eq!(ran.ok(), format!("{own}\nx\n"), "{ran}");
+        last = Some(ran);
+    }
+    machine.check_clean(&last.unwrap());
 }
 
 /// A number that no process has: that of a child that has ended.

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         ["descriptors"] => descriptors(),
         ["daemon"] => daemon::leave_one_behind(),
         ["multiply", chains] => daemon::multiply(chains.parse().unwrap()),
+        ["terminal"] => terminal(),
         ["orphans", number] => daemon::make_orphans(number.parse().unwrap()),
         ["tree", levels] => tree::plant(levels.parse().unwrap()),
         ["confined", covers, wanted] => confined::break_out(covers, wanted),
@@ -53,4 +54,20 @@ fn descriptors() {
             println!("{number} {}", target.display());
         }
     }
+}
+
+/// What a job can do to the terminal that it writes to.
+fn terminal() {
+    for fd in 0..3 {
+        // SAFETY: the request reads one byte, and `read` writes one, both to places that outlive the
+        // calls.
+        let (typed, read) = unsafe {
+            let key = b'x';
+            let typed = libc::ioctl(fd, libc::TIOCSTI, &raw const key);
+            let mut byte = 0_u8;
+            (typed, if fd == 0 { -1 } else { libc::read(fd, (&raw mut byte).cast(), 1) })
+        };
+        println!("{fd} typed {} read {}", typed == 0, read >= 0);
+    }
+    println!("own {}", std::fs::File::open("/dev/tty").is_ok());
 }
