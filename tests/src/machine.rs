@@ -114,10 +114,8 @@ impl Machine {
         mount(Some(&copy), file, none, MsFlags::MS_BIND, none).unwrap();
     }
 
-    /// Adds a line to `/etc/passwd`, in this machine only. `{first}` stands for the machine's first
-    /// number; up to seven from there on are free: 9 to 15.
+    /// Adds a line to `/etc/passwd`, in this machine only.
     pub fn add_account(&self, line: &str) {
-        let line = line.replace("{home}", self.dir.to_str().unwrap());
         let text = fs::read_to_string(self.path("passwd")).unwrap();
         fs::write(self.path("passwd"), format!("{text}{line}\n")).unwrap();
     }
