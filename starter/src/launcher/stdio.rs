@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, openat, openat2};
 use rustix::io::Errno;
 
 use crate::failure::{Context, Failure, Reason, Step, hold};
@@ -73,7 +73,11 @@ fn open_output(path: &Path, append: bool, what: &str) -> Result<OwnedFd, Failure
 /// O_NONBLOCK keeps a FIFO without a peer from stopping the starter; a file then loses it again.
 fn open_one(path: &Path, flags: OFlags, code: i32, what: &str) -> Result<OwnedFd, Failure> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let opened = openat(CWD, path, flags, Mode::from_raw_mode(0o644)).and_then(|fd| {
+    // A link of /proc leads to an open file of this process without asking for the job's rights.
+    let how = ResolveFlags::NO_MAGICLINKS;
+    let mode = if flags.contains(OFlags::CREATE) { 0o644 } else { 0 };
+    let mode = Mode::from_raw_mode(mode);
+    let opened = openat2(CWD, path, flags, mode, how).and_then(|fd| {
         let flags = fcntl_getfl(&fd)?;
         fcntl_setfl(&fd, flags - OFlags::NONBLOCK)?;
         Ok(fd)
