@@ -4,9 +4,19 @@ use std::fmt;
 
 use crate::Level;
 
+/// A level of the table below, where `_` is none.
+macro_rules! level {
+    (_) => {
+        None
+    };
+    ($level:ident) => {
+        Some(Level::$level)
+    };
+}
+
 /// Makes the enum, its numbers, names and levels out of one table.
 macro_rules! commands {
-    ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal $level:ident,)*) => {
+    ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal $level:tt,)*) => {
         /// A command of those that a starter sends or receives. A number that isn't known is kept.
         ///
         /// Numbers, names and levels are those of HTCondor 25.14.1.
@@ -38,10 +48,11 @@ macro_rules! commands {
                 }
             }
 
-            /// The level that a starter asks of a client; `None` for what it doesn't know.
+            /// The level that a starter asks of a client; `None` for what a starter isn't asked, or
+            /// should refuse.
             pub const fn level(self) -> Option<Level> {
                 match self {
-                    $(Self::$name => Some(Level::$level),)*
+                    $(Self::$name => level!($level),)*
                     Self::Unknown(_) => None,
                 }
             }
@@ -60,9 +71,9 @@ macro_rules! commands {
 
 commands! {
     /// First message to a shared port: which daemon is wanted.
-    SharedPortConnect = 75 "SHARED_PORT_CONNECT" Allow,
+    SharedPortConnect = 75 "SHARED_PORT_CONNECT" _,
     /// From a shared port to the daemon that was wanted; a socket follows.
-    SharedPortPassSocket = 76 "SHARED_PORT_PASS_SOCK" Allow,
+    SharedPortPassSocket = 76 "SHARED_PORT_PASS_SOCK" _,
     /// The value of a knob, for old tools.
     ConfigVal = 457 "CONFIG_VAL" Read,
     /// A new proxy, as a file.
@@ -82,9 +93,9 @@ commands! {
     /// A signal, by its number.
     RaiseSignal = 60000 "DC_RAISESIGNAL" Daemon,
     /// Set a knob for good.
-    ConfigPersist = 60002 "DC_CONFIG_PERSIST" Daemon,
+    ConfigPersist = 60002 "DC_CONFIG_PERSIST" _,
     /// Set a knob until the daemon ends.
-    ConfigRuntime = 60003 "DC_CONFIG_RUNTIME" Allow,
+    ConfigRuntime = 60003 "DC_CONFIG_RUNTIME" _,
     /// Read the configuration again.
     Reconfig = 60004 "DC_RECONFIG" Administrator,
     /// Shut down, jobs may finish in their time.
@@ -94,9 +105,9 @@ commands! {
     /// The value of a knob.
     DcConfigVal = 60007 "DC_CONFIG_VAL" Read,
     /// From a child to its parent: still there.
-    ChildAlive = 60008 "DC_CHILDALIVE" Daemon,
+    ChildAlive = 60008 "DC_CHILDALIVE" _,
     /// Opens a conversation in a session.
-    Authenticate = 60010 "DC_AUTHENTICATE" Allow,
+    Authenticate = 60010 "DC_AUTHENTICATE" _,
     /// Nothing.
     Nop = 60011 "DC_NOP" Allow,
     /// Read the configuration again, everything.
@@ -104,7 +115,7 @@ commands! {
     /// A log file.
     FetchLog = 60013 "DC_FETCH_LOG" Administrator,
     /// Forget a session.
-    InvalidateKey = 60014 "DC_INVALIDATE_KEY" Allow,
+    InvalidateKey = 60014 "DC_INVALIDATE_KEY" _,
     /// Shut down, jobs may take all the time.
     OffPeaceful = 60015 "DC_OFF_PEACEFUL" Administrator,
     /// The next shut-down is a peaceful one.
@@ -134,9 +145,9 @@ commands! {
     /// A random name of the process.
     QueryInstance = 60045 "DC_QUERY_INSTANCE" Allow,
     /// To a shadow: send the input sandbox.
-    FileTransferUpload = 61000 "FILETRANS_UPLOAD" Write,
+    FileTransferUpload = 61000 "FILETRANS_UPLOAD" _,
     /// To a shadow: receive the output sandbox.
-    FileTransferDownload = 61001 "FILETRANS_DOWNLOAD" Write,
+    FileTransferDownload = 61001 "FILETRANS_DOWNLOAD" _,
 }
 
 impl fmt::Display for Command {
@@ -160,6 +171,7 @@ mod tests {
         }
         assert_eq!(Command::from(4711).number(), 4711);
         assert_eq!(Command::from(4711).level(), None);
+        assert_eq!(Command::ConfigRuntime.level(), None);
         assert_eq!(Command::VacateJob.to_string(), "STARTER_VACATE_JOB (1500)");
     }
 }

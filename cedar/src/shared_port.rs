@@ -17,7 +17,7 @@ const MAX_NAME: usize = 1024;
 pub struct Request {
     /// The daemon, by the `sock` of its address.
     pub id: String,
-    /// Who asks: for logs. HTCondor's starter says `STARTER <address>`.
+    /// Who asks: for logs, in at most 1023 bytes. HTCondor's starter says `STARTER <address>`.
     pub client: String,
     /// Seconds the shared port may take to pass the connection on; `None` is no limit.
     pub deadline: Option<u32>,
@@ -25,7 +25,9 @@ pub struct Request {
 
 impl Codec for Request {
     fn encode(&self, to: &mut Writer) {
-        to.value(&Command::SharedPortConnect).string(&self.id).string(&self.client);
+        let client = self.client.as_bytes();
+        let client = &client[..client.len().min(MAX_NAME - 1)];
+        to.value(&Command::SharedPortConnect).string(&self.id).string(client);
         // The last integer is a number of further arguments, of which there are none.
         to.i64(self.deadline.map_or(-1, i64::from)).i64(0);
     }
@@ -52,9 +54,6 @@ impl Request {
         let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if self.id.is_empty() || self.id.len() >= MAX_NAME || !self.id.bytes().all(valid) {
             return Err(Error::Malformed { what: "shared port id", reason: "not a valid name" });
-        }
-        if self.client.len() >= MAX_NAME {
-            return Err(Error::Malformed { what: "client name", reason: "too long" });
         }
         let mut message = connection.writer();
         message.value(self);

@@ -44,6 +44,7 @@ impl Sinful {
     }
 
     /// What a daemon without a shared port says of itself: no UDP, and under what name it is known.
+    /// The addresses are those that peers can reach; a listening socket may only know `0.0.0.0`.
     pub fn published(addresses: &[SocketAddr], alias: Option<&str>) -> Option<Self> {
         let mut sinful = Self::new(*addresses.first()?);
         let list: Vec<String> = addresses.iter().map(compact).collect();

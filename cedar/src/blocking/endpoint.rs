@@ -30,8 +30,8 @@ impl Passing {
         &self.socket
     }
 
-    /// Receives the connection that was passed; the local one is of no further use. On a socket
-    /// that doesn't block [`io::ErrorKind::WouldBlock`] means: again, when there is more.
+    /// Receives the connection that was passed, which blocks; the local one is of no further use. On
+    /// a local socket that doesn't block [`io::ErrorKind::WouldBlock`] means: again, when there is more.
     pub fn receive(&mut self) -> io::Result<TcpStream> {
         while self.length < self.head.len() {
             // No byte beyond: the next one carries the socket.
@@ -45,7 +45,11 @@ impl Passing {
         if self.head != PASS_SOCKET {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a passed socket"));
         }
-        Ok(TcpStream::from(self.descriptor()?))
+        let passed = TcpStream::from(self.descriptor()?);
+        // The shared port daemon uses it without blocking, and hands it on that way.
+        passed.set_nonblocking(false)?;
+        passed.set_nodelay(true)?;
+        Ok(passed)
     }
 
     fn descriptor(&self) -> io::Result<OwnedFd> {

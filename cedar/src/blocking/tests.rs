@@ -113,6 +113,7 @@ fn a_passed_socket_arrives() {
     assert_eq!(blocked(&mut passing), io::ErrorKind::WouldBlock);
     (&daemon).write_all(&shared_port::PASS_SOCKET[4..]).unwrap();
     assert_eq!(blocked(&mut passing), io::ErrorKind::WouldBlock);
+    passed.set_nonblocking(true).unwrap();
     let fds = [passed.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);

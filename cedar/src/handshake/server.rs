@@ -15,7 +15,7 @@ pub struct Server<'a> {
     pub sessions: &'a Sessions,
     /// Its `$CondorVersion: ...$`.
     pub version: &'a str,
-    /// Which commands it has, and the level each asks for.
+    /// Which commands it has, and the level each asks for; [`Command::level`] is a starter's.
     pub commands: fn(Command) -> Option<Level>,
 }
 
@@ -45,6 +45,9 @@ pub enum Incoming {
     Raw(Command),
     /// In a session: its values are the next message, if it has any. Whoever carries it out must not
     /// wait for one otherwise.
+    ///
+    /// It is that message which proves that the client has the key. A command without values comes
+    /// with no such proof, and should do no more than anyone may ask for.
     Session(Command, Caller),
     /// A question about the session or another command, and it has been answered: nothing follows
     /// but what is pending.

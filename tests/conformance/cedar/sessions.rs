@@ -10,12 +10,17 @@ use serde_json::Value as Json;
 
 use super::play::{Sent, VERSION, ad_of, packets, play, session, text, unhex};
 
+/// Some of the commands are those of a startd or a shadow.
+fn everybodys(command: Command) -> Option<Level> {
+    command.level().or(Some(Level::Daemon))
+}
+
 /// The recorded request, met by a server with this session.
 fn accept(row: &Json) -> Incoming {
     let session = session(row);
     let mut sessions = Sessions::new();
     sessions.insert(session);
-    let server = Server { sessions: &sessions, version: VERSION, commands: Command::level };
+    let server = Server { sessions: &sessions, version: VERSION, commands: everybodys };
     let mut connection = Connection::new();
     let acceptor = Acceptor::new(&mut connection);
     let first = packets(row);
@@ -101,7 +106,7 @@ pub(crate) fn raise_signal(row: &Json) {
 
     let mut sessions = Sessions::new();
     sessions.insert(session(row));
-    let server = Server { sessions: &sessions, version: VERSION, commands: Command::level };
+    let server = Server { sessions: &sessions, version: VERSION, commands: everybodys };
     let mut connection = Connection::new();
     let acceptor = Acceptor::new(&mut connection);
     for packet in packets(row) {
