@@ -126,9 +126,9 @@ mod tests {
 
     #[test]
     fn what_has_no_key_is_refused() {
-        for text in ["", "a", "#", "a#", "#b", "a#[x]", "a#[x", "a#[x#y]"] {
+        for text in ["", "a", "#", "a#", "#b", "a#[x]", "a#[x"] {
             let parsed = text.parse::<ClaimId>();
-            assert!(matches!(parsed, Err(Error::Malformed { .. })) || text == "a#[x#y]", "{text}");
+            assert!(matches!(parsed, Err(Error::Malformed { .. })), "{text}");
         }
     }
 

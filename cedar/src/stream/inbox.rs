@@ -47,10 +47,11 @@ impl Inbox {
                 self.buffer = Vec::new();
             }
         }
-        let front = if self.message.is_empty() { self.raw.start } else { self.message.start };
-        // The buffer grows as it gets full, not as a header promises.
+        // The buffer grows as it gets full, not as a header promises. It is tidied up only if that
+        // gains enough, or peers that send little at a time would have much moved for it.
         let wanted = SMALL.max(self.keep / 4).max(self.buffer.len() / 8);
-        if self.buffer.len() - self.raw.end < wanted && front > 0 {
+        let wasted = self.raw.end - self.message.len() - self.raw.len();
+        if self.buffer.len() - self.raw.end < wanted && wasted >= wanted {
             self.compact();
         }
         if self.buffer.len() - self.raw.end < wanted {
@@ -165,5 +166,39 @@ impl Inbox {
             self.complete = header.last;
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_one_byte_take_memory_for_one_byte() {
+        let mut inbox = Inbox::default();
+        let mut transcript = Transcript::default();
+        let packet = [0, 0, 0, 0, 1, 7];
+        for _ in 0..200_000 {
+            inbox.feed(&packet);
+            let layer = Layer::Clear(&mut transcript);
+            assert_eq!(inbox.advance(layer, 1 << 20), Ok(false));
+        }
+        assert_eq!(inbox.message.len(), 200_000);
+        assert!(inbox.buffer.len() < 1 << 20, "{}", inbox.buffer.len());
+    }
+
+    #[test]
+    fn a_large_message_leaves_no_large_buffer() {
+        let mut inbox = Inbox::default();
+        let mut transcript = Transcript::default();
+        let mut advance = |inbox: &mut Inbox| inbox.advance(Layer::Clear(&mut transcript), 1 << 20);
+        let mut packet = vec![1; 5 + 0x01_0101];
+        packet[1] = 0;
+        inbox.feed(&packet);
+        assert_eq!(advance(&mut inbox), Ok(true));
+        assert_eq!(inbox.message().len(), 0x01_0101);
+        assert_eq!(advance(&mut inbox), Ok(false));
+        inbox.space();
+        assert!(inbox.buffer.len() <= SMALL);
     }
 }

@@ -165,6 +165,9 @@ fn too_much_in_the_clear_can_not_be_encrypted_later() {
 }
 
 proptest! {
+    // AES without optimization takes its time.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn messages_come_through_however_they_are_cut(
         messages in proptest::collection::vec((1usize..70_000, any::<u8>()), 1..6),
