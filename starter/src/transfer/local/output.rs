@@ -7,12 +7,12 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, statat};
 
-use super::catalogue::Catalogue;
-use super::fault::{Direction, Trouble};
-use super::names::{self, STANDARD};
 use super::send::{Sender, Wanted};
 use crate::failure::{Context, Step};
 use crate::plan::Files;
+use crate::transfer::Catalogue;
+use crate::transfer::fault::{Direction, Trouble};
+use crate::transfer::names::{self, STANDARD};
 
 /// Sends standard output and error, then what the job listed, or else what it has made or changed.
 pub(super) fn send(

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::Mode;
 
 use super::*;
-use crate::transfer::place;
+use crate::transfer::local::place;
 
 const MODE: Mode = Mode::RWXU;
 

@@ -12,12 +12,13 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde::{Deserialize, Serialize};
 
-use super::fault::{Direction, Trouble};
-use super::{Catalogue, Link, Totals};
+use super::{Link, Totals};
 use crate::failure::{Context, Failure};
 use crate::sys::clone::{self, Child, Side};
 use crate::sys::privilege::{self, Ids};
 use crate::sys::{exec, process};
+use crate::transfer::Catalogue;
+use crate::transfer::fault::{Direction, Trouble};
 
 /// More than this is not read from a process that reports; a catalogue of some 500 000 names.
 const MAX_REPORT: u64 = 64 << 20;

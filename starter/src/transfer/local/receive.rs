@@ -9,11 +9,11 @@ use std::time::SystemTime;
 use rustix::fs::Mode;
 
 use super::copy::{Broken, copy};
-use super::fault::{Act, Faults, Side, Trouble};
 use super::link::{Entry, Link, refused};
 use super::place::{Level, Place};
 use super::progress::Progress;
 use super::{MAX_DEPTH, Totals};
+use crate::transfer::fault::{Act, Faults, Side, Trouble};
 
 /// The state of the walk that the sender leads.
 #[derive(Debug)]

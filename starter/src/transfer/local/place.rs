@@ -11,9 +11,9 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::fault::{Direction, Side};
-use super::names;
 use crate::plan::Files;
+use crate::transfer::fault::{Direction, Side};
+use crate::transfer::names;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 

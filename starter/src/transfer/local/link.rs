@@ -18,10 +18,10 @@ use nix::sys::socket::{
 };
 use rustix::fs::{FileType, Mode, fstat};
 
-use super::fault::Trouble;
-use super::names;
 use crate::failure::{Context, Failure, Step};
 use crate::sys::process;
+use crate::transfer::fault::Trouble;
+use crate::transfer::names;
 
 /// Longest packet: kind, mode, and a name of at most 255 bytes; one more byte shows what is longer.
 const MAX_PACKET: usize = 3 + names::MAX + 1;

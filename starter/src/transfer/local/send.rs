@@ -16,11 +16,11 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::MAX_DEPTH;
-use super::fault::{Act, Direction, Faults, Side, Trouble};
 use super::link::Link;
 use super::pair::Warnings;
 use crate::failure::Failure;
 use crate::plan::InputFile;
+use crate::transfer::fault::{Act, Direction, Faults, Side, Trouble};
 
 /// NONBLOCK and NOCTTY: in case it isn't the regular file any more that was looked at.
 const READ: OFlags =
