@@ -220,8 +220,10 @@ impl Macros {
             Ok(at) => {
                 let index = self.order[at] as usize;
                 let assigned = matches!(self.entries[index].value, Value::Text(_));
-                // Where the host has no such thing, the configuration's word stands.
-                if assigned && self.facts.get(fact).is_some() {
+                // Where the host has no such thing, the configuration's word stands. Every host has a
+                // name, which isn't asked for before somebody wants it.
+                let named = matches!(fact, Fact::Hostname | Fact::FullHostname);
+                if assigned && (named || self.facts.get(fact).is_some()) {
                     self.entries[index].value = Value::Fact(fact);
                     self.entries[index].place = place;
                 }

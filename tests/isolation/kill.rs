@@ -348,3 +348,29 @@ fn of_init_before_the_jobs_first_instruction() {
 fn of_init_before_the_jobs_first_instruction_where_process_numbers_are_shared() {
     before_the_first_instruction(&[("USE_PID_NAMESPACES", "False")], Role::Job);
 }
+
+/// A copy that would take hours doesn't keep the starter from ending when it is told to.
+#[test]
+fn a_copy_under_way_ends_at_once() {
+    let Some(machine) = Machine::new() else { return };
+    let big = machine.path("big");
+    let file = std::fs::File::create(&big).unwrap();
+    file.set_len(1 << 42).unwrap();
+    machine.give(&big, ALICE);
+    for signal in [Signal::SIGTERM, Signal::SIGQUIT] {
+        let job = Job::program("/bin/true")
+            .set("TransferExecutable", false)
+            .set("ShouldTransferFiles", "YES")
+            .set("TransferInput", big.to_str().unwrap());
+        let running = machine.start(&job);
+        wait_until("the copy", || {
+            let sandboxes = machine.sandboxes();
+            sandboxes.iter().any(|slot| slot.join("scratch/big").exists())
+        });
+        running.signal(signal);
+        let ran = running.wait();
+        assert_eq!(ran.signal, None, "{ran}");
+        ran.never_ran();
+        machine.check_clean(&ran);
+    }
+}

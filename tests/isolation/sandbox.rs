@@ -22,8 +22,6 @@ fn nested_layout_has_a_frame_of_the_daemons_around_what_is_the_jobs() {
     assert_eq!(Path::new(&scratch), slot.join("scratch"));
     let (condor, alice) = (machine.daemon(), machine.number(ALICE));
     assert_eq!(owner_and_mode(&slot), (condor, condor, 0o755));
-    assert_eq!(owner_and_mode(&slot.join("htcondor")), (condor, condor, 0o755));
-    assert_eq!(owner_and_mode(&slot.join("user")), (alice, alice, 0o700));
     assert_eq!(owner_and_mode(&slot.join("scratch")), (alice, alice, 0o700));
     let ran = running.wait();
     ran.ok();

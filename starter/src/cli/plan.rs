@@ -9,10 +9,9 @@ use classad::ClassAd;
 
 use super::run;
 use crate::failure::{Context, Failure, Step};
-use crate::host;
+use crate::host::{self, run_as};
 use crate::job::{Job, MAX_AD};
 use crate::knobs::{self, Knobs};
-use crate::launcher::account;
 use crate::plan::{self, Account, Inputs, Plan, Stdio};
 
 /// Prints the plan as it would be for a starter of root.
@@ -48,9 +47,9 @@ fn make(path: &Path) -> Result<Plan, Failure> {
     machine.privileged = true;
     let choice = plan::choose_account(&job, &knobs, "", true)?;
     // The plan is worth showing also where the account doesn't exist, as on a submit machine.
-    let account = account::look_up(&choice.name).or_else(|failure| {
+    let account = run_as::look_up(&choice.name).or_else(|failure| {
         complain!("cloister: {}: {failure}", failure.step);
-        account::own().map(|own| Account { name: choice.name.clone(), ..own })
+        run_as::own().map(|own| Account { name: choice.name.clone(), ..own })
     })?;
     plan::make(Inputs {
         job: &job,
@@ -63,5 +62,6 @@ fn make(path: &Path) -> Result<Plan, Failure> {
         environment: &[],
         stdio: [None, None, None],
         unnamed_output: Stdio::Null,
+        pool: false,
     })
 }

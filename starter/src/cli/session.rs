@@ -17,7 +17,7 @@ use crate::log::Log;
 use crate::parent::file::FileParent;
 use crate::plan::Stdio;
 use crate::report::ad::Outcome;
-use crate::supervisor::{Signals, Supervisor};
+use crate::supervisor::{Desk, Signals, Supervisor};
 use crate::sys::clone::{self, Side};
 use crate::sys::privilege::{self, Borrowed};
 use crate::sys::{exec, process};
@@ -88,8 +88,7 @@ pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
             }
             let mut tree = Tree { verbose: session.for_people && session.verbose };
             let supervisor = Supervisor {
-                channel: ours,
-                signals,
+                desk: Desk::new(ours, signals),
                 knobs: &knobs,
                 host,
                 stdio: session.stdio,

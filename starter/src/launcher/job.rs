@@ -71,10 +71,7 @@ fn limits(limits: &Limits) -> Result<(), Failure> {
     if limits.address_space.is_some() {
         limit(Resource::RLIMIT_AS, limits.address_space).at(Step::Limits, "STARTER_RLIMIT_AS")?;
     }
-    if limits.own_keyring {
-        keyring_session()?;
-    }
-    Ok(())
+    keyring_session()
 }
 
 /// A kernel without keyrings has nothing to share.

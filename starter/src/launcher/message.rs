@@ -11,23 +11,26 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Failure, Step};
-use crate::plan::{Account, Plan};
+use crate::plan::Plan;
 use crate::report::{Disk, Usage};
 
 /// The largest message in bytes: a plan whose arguments and environment are as large as the kernel
 /// takes (2 MiB), with the job ad, fits easily.
 const MAX_MESSAGE: usize = 64 << 20;
 
-/// Supervisor to launcher.
+/// Supervisor to launcher. Orders are carried out one after the other; after one that failed only
+/// `Finish` is.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// Look an account up. Answer: `Account` or `Failed`.
-    LookUp(String),
-    /// Make the sandbox, copy files in and start the job. Answer: `Started` or `Failed`.
-    Start(Box<Plan>),
+    /// Check the plan and make the sandbox. Answer: only if it failed.
+    Prepare(Box<Plan>),
+    /// Copy files in. Answer: `Fetched` or `Failed`.
+    Fetch,
+    /// Start the job. Answer: `Started` or `Failed`.
+    Launch,
     /// Send a signal to the job's main process. No answer.
     Signal(i32),
-    /// Kill the whole job. Answer: `Ended`, as at any end.
+    /// Kill the whole job, or the copy that is under way. Answer: `Ended`, as at any end, or `Failed`.
     Kill,
     /// Copy files out. Answer: `Delivered` or `Failed`.
     Deliver,
@@ -38,8 +41,8 @@ pub(crate) enum Order {
 /// Launcher to supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The account, checked.
-    Account(Account),
+    /// Input is in the sandbox.
+    Fetched,
     /// The job's program runs.
     Started {
         /// Its process number on the machine; 0 if it could not be told.
@@ -143,10 +146,10 @@ mod tests {
     #[test]
     fn a_message_arrives_and_the_end_is_told() {
         let (one, other) = Channel::pair().unwrap();
-        one.send(&Order::LookUp("alice".into())).unwrap();
+        one.send(&Order::Signal(15)).unwrap();
         drop(one);
         let order: Option<Order> = other.receive().unwrap();
-        assert!(matches!(order, Some(Order::LookUp(name)) if name == "alice"));
+        assert!(matches!(order, Some(Order::Signal(15))));
         assert!(other.receive::<Order>().unwrap().is_none());
     }
 

@@ -1,7 +1,6 @@
 //! The launcher: the small privileged process. It is forked before anything from outside is read,
 //! carries out a fixed set of orders, and believes nothing that it can check.
 
-pub(crate) mod account;
 mod cell;
 mod devices;
 mod family;
@@ -15,6 +14,7 @@ mod stdio;
 mod verify;
 mod view;
 
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,11 +25,12 @@ use self::sandbox::Made;
 use self::verify::Known;
 use self::view::{Identity, Places};
 use crate::failure::{Context, Failure, Step};
+use crate::host::run_as;
 use crate::knobs::Knobs;
-use crate::plan::{Account, Plan, Root};
+use crate::plan::{Plan, Root};
 use crate::sys::privilege::Ids;
 use crate::sys::process;
-use crate::transfer::{self, Catalogue};
+use crate::transfer::{self, Catalogue, Copying, Moved};
 
 /// What the launcher knows, none of it from the supervisor.
 #[derive(Debug)]
@@ -51,12 +52,18 @@ pub(crate) struct Launcher<'a> {
 /// The state of one job.
 #[derive(Debug, Default)]
 struct State {
-    account: Option<Account>,
     plan: Option<Plan>,
     sandbox: Option<Made>,
     catalogue: Option<Catalogue>,
+    moving: Option<Copying>,
     cell: Option<Cell>,
     ended: Option<Ended>,
+    /// Orders that wait for the copy under way.
+    waiting: VecDeque<Order>,
+    /// An order failed: of those that follow only the last is carried out.
+    failed: bool,
+    /// The end of the sandbox has been told.
+    gone: bool,
 }
 
 impl Launcher<'_> {
@@ -71,6 +78,7 @@ impl Launcher<'_> {
         if let Err(failure) = outcome {
             tracing::error!("launcher: {failure}");
         }
+        drop(state.moving.take());
         if let Some(cell) = state.cell.take() {
             let end = cell.kill().and_then(|()| cell.collect(None));
             if let Err(failure) = end {
@@ -84,76 +92,122 @@ impl Launcher<'_> {
 
     fn work(&self, channel: &Channel, state: &mut State) -> Result<(), Failure> {
         loop {
-            let (order, status, end) = wait(channel, state.cell.as_ref(), state.ended.is_none())?;
-            if status && let Some(cell) = &state.cell {
+            let ready = wait(channel, state)?;
+            if ready.status
+                && let Some(cell) = &state.cell
+            {
                 state.ended = cell.take_status();
             }
-            if end && let Some(cell) = state.cell.take() {
+            if ready.end
+                && let Some(cell) = state.cell.take()
+            {
                 let ended = cell.collect(state.ended.take())?;
                 let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
                 channel.send(&Report::Ended { ended, disk })?;
+                // Nobody needs what is left of a job whose files aren't moved.
+                if state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
+                    Self::remove(channel, state)?;
+                }
             }
-            if order {
+            if let Some(end) = state.moving.as_mut().and_then(Copying::step) {
+                state.moving = None;
+                Self::moved(channel, state, end)?;
+            }
+            if ready.order {
                 let Some(order) = channel.receive()? else { return Ok(()) };
-                let last = matches!(order, Order::Finish);
-                if let Some(report) = self.obey(order, state)? {
-                    channel.send(&report)?;
-                }
-                if last {
-                    return Ok(());
-                }
+                state.waiting.push_back(order);
+            }
+            if self.obey_all(channel, state)? {
+                return Ok(());
             }
         }
     }
 
-    /// Carries out one order. An error here ends the launcher; a failure of the job is a report.
+    /// Carries out what can be carried out now; whether that was the last order.
+    fn obey_all(&self, channel: &Channel, state: &mut State) -> Result<bool, Failure> {
+        if state.waiting.iter().any(|order| matches!(order, Order::Kill | Order::Finish))
+            && let Some(moving) = &state.moving
+        {
+            // Its end comes as a failure, after which the orders that wait mean nothing.
+            moving.kill();
+        }
+        while state.moving.is_none()
+            && let Some(order) = state.waiting.pop_front()
+        {
+            match order {
+                Order::Finish => {
+                    if !state.gone {
+                        Self::remove(channel, state)?;
+                    }
+                    return Ok(true);
+                }
+                _ if state.failed => {}
+                order => match self.obey(order, state) {
+                    Ok(None) => {}
+                    Ok(Some(report)) => channel.send(&report)?,
+                    Err(failure) => Self::fail(channel, state, failure)?,
+                },
+            }
+        }
+        Ok(false)
+    }
+
+    fn fail(channel: &Channel, state: &mut State, failure: Failure) -> Result<(), Failure> {
+        state.failed = true;
+        channel.send(&Report::Failed(failure))
+    }
+
+    fn remove(channel: &Channel, state: &mut State) -> Result<(), Failure> {
+        let removed = state.sandbox.take().map_or(Ok(()), Made::remove);
+        state.gone = true;
+        channel.send(&Report::Gone(removed.err()))
+    }
+
+    fn moved(
+        channel: &Channel,
+        state: &mut State,
+        end: Result<Moved, Failure>,
+    ) -> Result<(), Failure> {
+        match end {
+            Ok(Moved::In(catalogue)) => {
+                state.catalogue = Some(catalogue);
+                channel.send(&Report::Fetched)
+            }
+            Ok(Moved::Out { files, bytes }) => channel.send(&Report::Delivered { files, bytes }),
+            Err(failure) => Self::fail(channel, state, failure),
+        }
+    }
+
+    /// Carries out one order. An error is a failure of the job, which is reported.
     fn obey(&self, order: Order, state: &mut State) -> Result<Option<Report>, Failure> {
-        let report = match order {
-            Order::LookUp(name) => self.look_up(&name).map(|account| {
-                state.account = Some(account.clone());
-                Report::Account(account)
-            }),
-            Order::Start(plan) => self.start(*plan, state).map(|pid| Report::Started { pid }),
+        match order {
+            Order::Prepare(plan) => self.prepare(*plan, state).map(|()| None),
+            Order::Fetch => self.fetch(state).map(|()| None),
+            Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
                 if let Some(cell) = &state.cell {
                     cell.signal(number)?;
                 }
-                return Ok(None);
+                Ok(None)
             }
             Order::Kill => {
                 if let Some(cell) = &state.cell {
                     cell.kill()?;
                 }
-                return Ok(None);
+                Ok(None)
             }
-            Order::Deliver => self.deliver(state),
-            Order::Finish => {
-                let removed = state.sandbox.take().map_or(Ok(()), Made::remove);
-                Ok(Report::Gone(removed.err()))
-            }
-        };
-        Ok(Some(report.unwrap_or_else(Report::Failed)))
+            Order::Deliver => self.deliver(state).map(|()| None),
+            Order::Finish => Ok(None),
+        }
     }
 
-    fn look_up(&self, name: &str) -> Result<Account, Failure> {
-        if !self.privileged {
-            return account::own();
-        }
-        if !account::may_be_asked_for(name, self.knobs) {
-            return Err(Failure::host(
-                Step::Account,
-                format!("STARTER_ALLOW_RUNAS_OWNER is False, and {name} is no slot account"),
-            ));
-        }
-        account::look_up(name)
-    }
-
-    fn start(&self, plan: Plan, state: &mut State) -> Result<i32, Failure> {
+    fn prepare(&self, plan: Plan, state: &mut State) -> Result<(), Failure> {
         if state.plan.is_some() {
-            return Err(Failure::host(Step::Internal, "a job was started already"));
+            return Err(Failure::host(Step::Internal, "a job was prepared already"));
         }
+        let account = run_as::account(&plan.account.name, self.privileged)?;
         let known = Known {
-            account: state.account.as_ref(),
+            account: &account,
             knobs: self.knobs,
             privileged: self.privileged,
             supervisor: self.supervisor,
@@ -161,11 +215,23 @@ impl Launcher<'_> {
         };
         verify::plan(&plan, known)?;
         let plan = state.plan.insert(plan);
-        let sandbox = state.sandbox.insert(sandbox::make(plan, &self.daemon)?);
-        if plan.files.transfer {
-            let catalogue = transfer::copy_in(plan, sandbox.dir.as_fd(), self.show_progress)?;
-            state.catalogue = Some(catalogue);
-        }
+        state.sandbox = Some(sandbox::make(plan, &self.daemon)?);
+        Ok(())
+    }
+
+    fn fetch(&self, state: &mut State) -> Result<(), Failure> {
+        let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
+            return Err(out_of_order("there is no sandbox to copy to"));
+        };
+        let copy = transfer::copy_in(plan, sandbox.dir.as_fd(), self.show_progress)?;
+        state.moving = Some(copy);
+        Ok(())
+    }
+
+    fn launch(&self, state: &mut State) -> Result<i32, Failure> {
+        let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
+            return Err(out_of_order("there is no sandbox to start a job in"));
+        };
         let files = stdio::open(plan)?;
         let places = Places {
             sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
@@ -177,17 +243,21 @@ impl Launcher<'_> {
         Ok(pid)
     }
 
-    fn deliver(&self, state: &State) -> Result<Report, Failure> {
+    fn deliver(&self, state: &mut State) -> Result<(), Failure> {
         let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
-            return Err(Failure::host(Step::Internal, "there is no ended job to deliver"));
+            return Err(out_of_order("there is no ended job to deliver"));
         };
         let Some(before) = &state.catalogue else {
-            return Err(Failure::host(Step::Internal, "this job's files are not moved"));
+            return Err(out_of_order("this job's files are not moved"));
         };
-        let (files, bytes) =
-            transfer::copy_out(plan, sandbox.dir.as_fd(), before, self.show_progress)?;
-        Ok(Report::Delivered { files, bytes })
+        let copy = transfer::copy_out(plan, sandbox.dir.as_fd(), before, self.show_progress)?;
+        state.moving = Some(copy);
+        Ok(())
     }
+}
+
+fn out_of_order(why: &str) -> Failure {
+    Failure::host(Step::Internal, why)
 }
 
 fn checked_root(plan: &Plan) -> Result<Option<Identity>, Failure> {
@@ -196,19 +266,27 @@ fn checked_root(plan: &Plan) -> Result<Option<Identity>, Failure> {
     Identity::of(dir.as_fd()).map(Some).at(Step::Root, named.path.display())
 }
 
-/// Waits for an order, the end of the main process if that is still open, or the end of all; says
-/// which have come.
-fn wait(
-    channel: &Channel,
-    cell: Option<&Cell>,
-    running: bool,
-) -> Result<(bool, bool, bool), Failure> {
-    let mut fds = vec![PollFd::new(channel.stream().as_fd(), PollFlags::POLLIN)];
-    if let Some(cell) = cell {
-        fds.push(PollFd::new(cell.end().as_fd(), PollFlags::POLLIN));
-        if running {
-            fds.push(PollFd::new(cell.status().as_fd(), PollFlags::POLLIN));
+/// What there is to do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    order: bool,
+    /// The main process has ended.
+    status: bool,
+    /// So have all.
+    end: bool,
+}
+
+/// Waits for an order, for the end of the job's main process or of all of them, or for a copy.
+fn wait(channel: &Channel, state: &State) -> Result<Ready, Failure> {
+    let source = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut fds = vec![source(channel.stream().as_fd())];
+    if let Some(cell) = &state.cell {
+        fds.push(source(cell.end().as_fd()));
+        if state.ended.is_none() {
+            fds.push(source(cell.status().as_fd()));
         }
+    } else if let Some(moving) = &state.moving {
+        fds.extend(moving.sources().into_iter().map(source));
     }
     loop {
         match poll(&mut fds, PollTimeout::NONE) {
@@ -221,5 +299,10 @@ fn wait(
         fds.get(index).and_then(PollFd::revents).is_some_and(|events| events.intersects(which))
     };
     let any = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
-    Ok((ready(0, any), ready(2, PollFlags::POLLIN), ready(1, any)))
+    let running = state.cell.is_some();
+    Ok(Ready {
+        order: ready(0, any),
+        end: running && ready(1, any),
+        status: running && ready(2, PollFlags::POLLIN),
+    })
 }

@@ -64,20 +64,18 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
         let mode = Mode::from_raw_mode(*mode);
         let dir = if *nested {
             own(slot_dir.as_fd(), daemon, Mode::from_raw_mode(0o755), &slot_path)?;
-            let inner = [
-                (DAEMONS, daemon, Mode::from_raw_mode(0o755)),
-                (JOBS[1], owner, Mode::RWXU),
-                (JOBS[0], owner, mode),
-            ];
-            for (name, ids, mode) in inner {
+            let inner = |name: &str, ids: &Ids, mode| -> Result<OwnedFd, Failure> {
                 let path = slot_path.join(name);
                 mkdirat(slot_dir.as_fd(), name, Mode::RWXU).at(Step::Sandbox, made(&path))?;
                 let dir = openat(slot_dir.as_fd(), name, DIRECTORY, Mode::empty())
                     .at(Step::Sandbox, path.display())?;
-                own(dir.as_fd(), ids, mode, &path)?;
+                own(dir.as_fd(), ids, mode, &path).map(|()| dir)
+            };
+            if plan.sandbox.pool {
+                inner(DAEMONS, daemon, Mode::from_raw_mode(0o755))?;
+                inner(JOBS[1], owner, Mode::RWXU)?;
             }
-            openat(slot_dir.as_fd(), JOBS[0], DIRECTORY, Mode::empty())
-                .at(Step::Sandbox, slot_path.display())?
+            inner(JOBS[0], owner, mode)?
         } else {
             own(slot_dir.as_fd(), owner, mode, &slot_path)?;
             slot_dir.as_fd().try_clone_to_owned().at(Step::Sandbox, slot_path.display())?

@@ -11,8 +11,8 @@ use crate::plan::{Account, Plan, Root, named_roots};
 /// What the launcher knows itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known<'a> {
-    /// The account that it looked up, if it did.
-    pub(crate) account: Option<&'a Account>,
+    /// The account of the plan's name, as it has looked it up itself.
+    pub(crate) account: &'a Account,
     /// Its own reading of the configuration.
     pub(crate) knobs: &'a Knobs,
     /// Whether it is root.
@@ -28,8 +28,11 @@ pub(crate) struct Known<'a> {
 pub(crate) fn plan(plan: &Plan, known: Known<'_>) -> Result<(), Failure> {
     let Known { account, knobs, privileged, supervisor, caller_is_submitter } = known;
     let refuse = |why: &str| Err(Failure::host(Step::Plan, format!("plan refused: {why}")));
-    if account != Some(&plan.account) {
-        return refuse("its account isn't the one that was looked up");
+    if account != &plan.account {
+        return refuse("its account isn't what this machine knows by that name");
+    }
+    if privileged && !may_be_asked_for(&plan.account.name, knobs) {
+        return refuse("STARTER_ALLOW_RUNAS_OWNER is False, and its account is no slot account");
     }
     if privileged && (plan.account.ids.uid == 0 || plan.account.ids.gid == 0) {
         return refuse("its account is root");
@@ -72,6 +75,15 @@ pub(crate) fn plan(plan: &Plan, known: Known<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether an unprivileged peer may ask for this account at all. Where the admin has switched
+/// running as the owner off for good, only the slot accounts are left.
+fn may_be_asked_for(name: &str, knobs: &Knobs) -> bool {
+    !knobs.starter_allow_runas_owner.never()
+        || name == "nobody"
+        || knobs.nobody_slot_user.as_deref() == Some(name)
+        || knobs.slot_users.values().any(|user| user == name)
+}
+
 fn plain(path: &Path) -> bool {
     path.is_absolute()
         && path.components().skip(1).all(|part| matches!(part, Component::Normal(_)))
@@ -111,6 +123,7 @@ mod tests {
             environment: &[],
             stdio: [None, None, None],
             unnamed_output: Stdio::Null,
+            pool: false,
             submitter: Some(account().ids),
         })
         .unwrap()
@@ -121,7 +134,7 @@ mod tests {
         super::plan(
             plan,
             Known {
-                account: Some(&account),
+                account: &account,
                 knobs: &knobs(),
                 privileged: true,
                 supervisor: 77,

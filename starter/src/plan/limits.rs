@@ -22,8 +22,6 @@ pub(crate) struct Limits {
     pub(crate) oom_score_adj: i32,
     /// File creation mask.
     pub(crate) umask: u32,
-    /// An empty session keyring instead of the daemons'.
-    pub(crate) own_keyring: bool,
 }
 
 impl Limits {
@@ -35,7 +33,6 @@ impl Limits {
             address_space: address_space(job, knobs, machine),
             oom_score_adj: OOM_SCORE_ADJ,
             umask: 0o022,
-            own_keyring: true,
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) stdio: [Option<Stdio>; 3],
     /// Where output goes that the job named no file for.
     pub(crate) unnamed_output: Stdio,
+    /// Whether the job comes from a pool, whose daemons and tools use the sandbox too.
+    pub(crate) pool: bool,
     /// Whose rights open the job's files outside the sandbox; `None`: the caller's.
     pub(crate) submitter: Option<Ids>,
 }
@@ -54,6 +56,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         execute: knobs.execute.clone(),
         slot: format!("dir_{}", host.pid),
         nested: knobs.starter_nested_scratch,
+        pool: inputs.pool,
         mode: knobs.job_execdir_permissions.mode(),
         directories,
         files: vec![

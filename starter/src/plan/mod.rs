@@ -58,6 +58,8 @@ pub(crate) struct Sandbox {
     pub(crate) slot: String,
     /// Layout of 25.x: the job's directory is `dir_N/scratch`; that of 23.x is `dir_N` itself.
     pub(crate) nested: bool,
+    /// Whether the nested layout has the directories that only daemons and tools of a pool use.
+    pub(crate) pool: bool,
     /// Permission bits of the job's directory (JOB_EXECDIR_PERMISSIONS).
     pub(crate) mode: u32,
     /// Directories to make in it, relative, parents first; the job's account owns them.
@@ -218,7 +220,7 @@ impl Plan {
             ("execute", self.covers(&self.sandbox.execute)),
             ("tmp", self.covers(Path::new("/tmp"))),
             ("shm", self.covers(Path::new("/dev/shm")) || self.covers(Path::new("/dev"))),
-            ("keyring", self.limits.own_keyring),
+            ("keyring", true),
             ("nnp", true),
         ]
         .into_iter()

@@ -38,6 +38,7 @@ fn plan_on(host: &Host, job: &Job, knobs: &Knobs) -> Result<Plan, crate::failure
         environment: &[("LANG".into(), "C".into()), ("CONDOR_INHERIT".into(), "x".into())],
         stdio: [None, None, None],
         unnamed_output: Stdio::Null,
+        pool: false,
         submitter: Some(ids),
     })
 }

@@ -4,20 +4,21 @@
 //! It waits in one poll loop. A job without a pool has three sources of events (the launcher, the
 //! signals, nothing else), for which an async runtime would cost more than it gives.
 
+mod desk;
 mod signals;
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use classad::ClassAd;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+pub(crate) use desk::Desk;
 pub(crate) use signals::Signals;
 
-use crate::failure::{Context, Failure, Step};
+use crate::failure::{Failure, Step};
+use crate::host::run_as;
 use crate::job::Job;
 use crate::knobs::Knobs;
-use crate::launcher::message::{Channel, Ended, Order, Report};
+use crate::launcher::message::{Ended, Order, Report};
 use crate::parent::Parent;
 use crate::plan::{self, Host, Inputs, Plan, Stdio};
 use crate::report::Disk;
@@ -28,10 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a supervisor works with.
 pub(crate) struct Supervisor<'a> {
-    /// The launcher.
-    pub(crate) channel: Channel,
-    /// Blocked signals, as a descriptor.
-    pub(crate) signals: Signals,
+    /// The launcher, and signals.
+    pub(crate) desk: Desk,
     /// The configuration.
     pub(crate) knobs: &'a Knobs,
     /// The machine.
@@ -78,7 +77,7 @@ impl Supervisor<'_> {
             }
         };
         // The launcher cleans up while the result is written.
-        let asked = self.channel.send(&Order::Finish).map_err(|_| launcher_gone());
+        let asked = self.desk.order(&Order::Finish);
         let result = ad::result(&ad::Result {
             plan: progress.plan.as_ref(),
             outcome: &outcome,
@@ -88,7 +87,7 @@ impl Supervisor<'_> {
             disk: progress.disk,
         });
         let told = parent.finished(&outcome, &result);
-        let cleaned = asked.and_then(|()| self.gone());
+        let cleaned = asked.and_then(|()| self.desk.gone());
         told.and(cleaned).map(|()| outcome)
     }
 
@@ -105,49 +104,53 @@ impl Supervisor<'_> {
         for item in &plan.not_applied {
             tracing::warn!("isolation not applied: {item}");
         }
-        self.channel.send(&Order::Start(Box::new(plan.clone())))?;
+        self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
         let plan = progress.plan.insert(plan);
-        let mut killed = false;
-        let (pid, ended) = match self.answer(&mut killed, job.kill_signal)? {
-            Report::Started { pid } => {
-                let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let epoch = i64::try_from(epoch.as_secs()).unwrap_or_default();
-                progress.started = Some((Instant::now(), epoch));
-                progress.pid = pid;
-                tracing::info!("Create_Process succeeded, pid={pid}");
-                self.watch.started(plan, pid);
-                parent.started(pid);
-                let answer = self.answer(&mut killed, job.kill_signal)?;
-                (pid, answer)
+        let mut end = End { killed: false, soft: Some(job.kill_signal), hard: None };
+        if plan.files.transfer {
+            self.desk.order(&Order::Fetch)?;
+            match self.answer(&mut End::copying())? {
+                Report::Fetched => {}
+                other => return Err(unexpected(&other)),
             }
+        }
+        self.desk.order(&Order::Launch)?;
+        let Report::Started { pid } = self.answer(&mut end)? else {
+            return Err(Failure::host(Step::Internal, "the launcher started nothing"));
+        };
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let epoch = i64::try_from(epoch.as_secs()).unwrap_or_default();
+        progress.started = Some((Instant::now(), epoch));
+        progress.pid = pid;
+        tracing::info!("Create_Process succeeded, pid={pid}");
+        self.watch.started(plan, pid);
+        parent.started(pid);
+        let (ended, disk) = match self.answer(&mut end)? {
+            Report::Ended { ended, disk } => (ended, disk),
             other => return Err(unexpected(&other)),
         };
-        let Report::Ended { ended, disk } = ended else { return Err(unexpected(&ended)) };
         progress.disk = disk;
         if let Some((start, _)) = progress.started {
             progress.wall = start.elapsed();
         }
         tracing::info!("Process exited, pid={pid}, {}", describe(&ended));
         if plan.files.transfer {
-            self.channel.send(&Order::Deliver)?;
-            match self.answer(&mut false, job.kill_signal)? {
+            self.desk.order(&Order::Deliver)?;
+            match self.answer(&mut End::copying())? {
                 Report::Delivered { files, bytes } => {
                     tracing::info!("output: {files} files, {bytes} bytes");
                 }
                 other => return Err(unexpected(&other)),
             }
         }
-        Ok(if killed { Outcome::Killed(ended) } else { Outcome::Ended(ended) })
+        Ok(if end.killed { Outcome::Killed(ended) } else { Outcome::Ended(ended) })
     }
 
-    /// Chooses the account, has it looked up, and makes the plan.
+    /// Chooses the account, looks it up, and makes the plan.
     fn plan(&mut self, job: &Job) -> Result<Plan, Failure> {
         let choice = plan::choose_account(job, self.knobs, "", true)?;
         tracing::info!("running as {} ({})", choice.name, choice.why);
-        self.channel.send(&Order::LookUp(choice.name))?;
-        let Report::Account(account) = self.answer(&mut false, 0)? else {
-            return Err(Failure::host(Step::Internal, "the launcher answered something else"));
-        };
+        let account = run_as::account(&choice.name, self.host.privileged)?;
         let submitter = if self.caller_is_submitter && job.owner.is_none() {
             None
         } else {
@@ -169,68 +172,59 @@ impl Supervisor<'_> {
             environment: &environment,
             stdio: self.stdio.clone(),
             unnamed_output: self.unnamed_output.clone(),
+            pool: false,
             submitter,
         })
     }
 
     /// The launcher's next report. Signals that come meanwhile are passed on: the first asks the job
-    /// to end, and a second, or too much time, kills it.
-    fn answer(&mut self, killed: &mut bool, soft: i32) -> Result<Report, Failure> {
-        let mut deadline: Option<Instant> = None;
+    /// to end, and a second, or too much time, kills it. A copy is ended at once.
+    fn answer(&mut self, end: &mut End) -> Result<Report, Failure> {
         loop {
-            let timeout = match deadline {
-                None => PollTimeout::NONE,
-                Some(when) => PollTimeout::try_from(when.saturating_duration_since(Instant::now()))
-                    .unwrap_or(PollTimeout::MAX),
-            };
-            let mut fds = [
-                PollFd::new(self.channel.stream().as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            ];
-            match poll(&mut fds, timeout) {
-                Err(nix::errno::Errno::EINTR) => continue,
-                result => result.at(Step::Watch, "poll")?,
-            };
-            let [launcher, signal] = fds.map(|fd| fd.any().unwrap_or(false));
-            if launcher {
-                return match self.channel.receive()? {
-                    Some(Report::Failed(failure)) => Err(failure),
-                    Some(report) => Ok(report),
-                    None => Err(launcher_gone()),
-                };
+            match self.desk.report() {
+                Some(Report::Failed(_)) if end.killed => return Err(interrupted()),
+                Some(Report::Failed(failure)) => return Err(failure),
+                Some(report) => return Ok(report),
+                None => self.desk.wait(end.hard)?,
             }
-            let due = deadline.is_some_and(|when| when <= Instant::now());
-            let asked = if signal { self.signals.read()? } else { None };
-            let hard =
-                due || asked.is_some_and(|signal| signal.is_hard()) || (asked.is_some() && *killed);
-            if hard {
-                self.channel.send(&Order::Kill)?;
-                deadline = None;
-                *killed = true;
-            } else if asked.is_some() {
-                tracing::info!("asked to end: sending signal {soft} to the job");
-                self.channel.send(&Order::Signal(soft))?;
-                deadline = Some(Instant::now() + PATIENCE);
-                *killed = true;
+            let asked = self.desk.asked();
+            let due = end.hard.is_some_and(|when| when <= Instant::now());
+            let hard = due || asked.is_some_and(|asked| asked.is_hard() || end.killed);
+            match end.soft {
+                Some(signal) if asked.is_some() && !hard => {
+                    tracing::info!("asked to end: sending signal {signal} to the job");
+                    self.desk.order(&Order::Signal(signal))?;
+                    end.hard = Some(Instant::now() + PATIENCE);
+                }
+                _ if asked.is_some() || due => {
+                    self.desk.order(&Order::Kill)?;
+                    end.hard = None;
+                }
+                _ => continue,
             }
-        }
-    }
-
-    /// Waits until the sandbox is removed.
-    fn gone(&mut self) -> Result<(), Failure> {
-        loop {
-            match self.channel.receive()? {
-                Some(Report::Gone(None)) => return Ok(()),
-                Some(Report::Gone(Some(failure))) => return Err(failure),
-                Some(_) => {}
-                None => return Err(launcher_gone()),
-            }
+            end.killed = true;
         }
     }
 }
 
-fn launcher_gone() -> Failure {
-    Failure::host(Step::Internal, "the launcher is gone")
+/// Whether and how the job is being ended.
+struct End {
+    killed: bool,
+    /// The signal to ask with; `None`: nobody is asked.
+    soft: Option<i32>,
+    /// When it is killed.
+    hard: Option<Instant>,
+}
+
+impl End {
+    /// Files are being copied, which ends without being asked.
+    fn copying() -> Self {
+        Self { killed: false, soft: None, hard: None }
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::host(Step::Watch, "the starter was told to end before it was done")
 }
 
 fn unexpected(report: &Report) -> Failure {

@@ -4,6 +4,21 @@ mod catalogue;
 mod fault;
 mod local;
 mod names;
+mod process;
 
 pub(crate) use catalogue::Catalogue;
-pub(crate) use local::{copy_in, copy_out};
+pub(crate) use local::{Copying, copy_in, copy_out};
+
+/// What a transfer has come to.
+#[derive(Debug)]
+pub(crate) enum Moved {
+    /// Input is in the sandbox, whose top level then holds this.
+    In(Catalogue),
+    /// Output is where it belongs.
+    Out {
+        /// Regular files.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+}

@@ -23,7 +23,7 @@ use std::io::IsTerminal;
 use std::os::fd::BorrowedFd;
 
 use self::link::Link;
-use self::pair::{Keeps, Role, Work};
+use self::pair::{Pair, Work};
 use self::place::Place;
 use self::progress::Progress;
 use self::receive::Receiver;
@@ -31,7 +31,8 @@ use self::send::Sender;
 use crate::failure::{Context, Failure, Step};
 use crate::plan::Plan;
 use crate::transfer::fault::{Direction, Trouble};
-use crate::transfer::{Catalogue, names};
+use crate::transfer::process::{Keeps, Role};
+use crate::transfer::{Catalogue, Moved, names};
 
 /// How deep directories may be nested; every level costs both processes a descriptor.
 const MAX_DEPTH: usize = 256;
@@ -43,48 +44,91 @@ struct Totals {
     bytes: u64,
 }
 
-/// Copies the job's input into the sandbox, and says what its top level holds then.
+/// A copy under way.
+#[derive(Debug)]
+pub(crate) struct Copying {
+    pair: Pair,
+    direction: Direction,
+    progress: bool,
+}
+
+/// Begins to copy the job's input into the sandbox.
 pub(crate) fn copy_in(
     plan: &Plan,
     sandbox: BorrowedFd<'_>,
     show_progress: bool,
-) -> Result<Catalogue, Failure> {
+) -> Result<Copying, Failure> {
     // What can't work after the job's end is said before its start.
     names::check(&plan.files)?;
     let progress = show_progress && std::io::stderr().is_terminal();
     let keeps = if progress { Keeps::Error } else { Keeps::Nothing };
-    let outside = Role { ids: plan.files.submitter.as_ref(), sandbox: None, keeps: Keeps::All };
-    let inside = Role { ids: Some(&plan.account.ids), sandbox: Some(sandbox), keeps };
+    let inside = inside(plan, sandbox, keeps);
     let send = |link: &Link| Work { trouble: send_input(link, plan).err(), ..Work::default() };
     let receive = |link: &Link| match receive_input(link, plan, sandbox, progress) {
         Ok((totals, catalogue)) => Work { totals, catalogue, ..Work::default() },
         Err(trouble) => Work { trouble: Some(trouble), ..Work::default() },
     };
-    let (_, received) = pair::run(Direction::In, (outside, send), (inside, receive))
-        .inspect_err(|_| progress::clear(progress))?;
-    Ok(received.catalogue)
+    let direction = Direction::In;
+    let pair = Pair::start(direction, (outside(plan), send), (inside, receive))?;
+    Ok(Copying { pair, direction, progress })
 }
 
-/// Copies the job's output to where it belongs; the numbers of files and bytes.
+/// Begins to copy the job's output to where it belongs.
 pub(crate) fn copy_out(
     plan: &Plan,
     sandbox: BorrowedFd<'_>,
     before: &Catalogue,
     show_progress: bool,
-) -> Result<(u64, u64), Failure> {
+) -> Result<Copying, Failure> {
     names::check(&plan.files)?;
     let progress = show_progress && std::io::stderr().is_terminal();
-    let outside = Role { ids: plan.files.submitter.as_ref(), sandbox: None, keeps: Keeps::All };
-    let inside =
-        Role { ids: Some(&plan.account.ids), sandbox: Some(sandbox), keeps: Keeps::Nothing };
+    let inside = inside(plan, sandbox, Keeps::Nothing);
     let send = |link: &Link| send_output(link, plan, sandbox, before);
     let receive = |link: &Link| match receive_output(link, plan, progress) {
         Ok(totals) => Work { totals, ..Work::default() },
         Err(trouble) => Work { trouble: Some(trouble), ..Work::default() },
     };
-    let (received, _) = pair::run(Direction::Out, (outside, receive), (inside, send))
-        .inspect_err(|_| progress::clear(progress))?;
-    Ok((received.totals.files, received.totals.bytes))
+    let direction = Direction::Out;
+    let pair = Pair::start(direction, (outside(plan), receive), (inside, send))?;
+    Ok(Copying { pair, direction, progress })
+}
+
+impl Copying {
+    /// To wait for.
+    pub(crate) fn sources(&self) -> Vec<BorrowedFd<'_>> {
+        self.pair.sources()
+    }
+
+    /// Goes on without waiting; the end, if it has come.
+    pub(crate) fn step(&mut self) -> Option<Result<Moved, Failure>> {
+        let end = self.pair.step()?;
+        Some(match end {
+            Ok((outside, inside)) => Ok(match self.direction {
+                Direction::In => Moved::In(inside.catalogue),
+                Direction::Out => {
+                    Moved::Out { files: outside.totals.files, bytes: outside.totals.bytes }
+                }
+            }),
+            Err(failure) => {
+                progress::clear(self.progress);
+                Err(failure)
+            }
+        })
+    }
+
+    /// Ends it in the middle.
+    pub(crate) fn kill(&self) {
+        self.pair.kill();
+    }
+}
+
+fn outside(plan: &Plan) -> Role<'_> {
+    let ids = plan.files.submitter.as_ref();
+    Role { name: "outside", ids, keep: Vec::new(), keeps: Keeps::All }
+}
+
+fn inside<'a>(plan: &'a Plan, sandbox: BorrowedFd<'a>, keeps: Keeps) -> Role<'a> {
+    Role { name: "inside", ids: Some(&plan.account.ids), keep: vec![sandbox], keeps }
 }
 
 fn send_input(link: &Link, plan: &Plan) -> Result<(), Trouble> {

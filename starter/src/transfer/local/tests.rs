@@ -9,9 +9,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use classad::ClassAd;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use self::alone::{as_root_and_nobody, nobody};
-use super::pair::Keeps;
 use super::*;
 use crate::failure::Disposition;
 use crate::job::Job;
@@ -49,6 +49,7 @@ impl Place {
             environment: &[],
             stdio: [None, None, None],
             unnamed_output: Stdio::Null,
+            pool: false,
             submitter: None,
         })
         .unwrap();
@@ -73,16 +74,53 @@ impl Place {
     }
 
     fn copy_in(&self) -> Result<Catalogue, Failure> {
-        copy_in(&self.plan, File::open(&self.sandbox).unwrap().as_fd(), false)
+        let sandbox = File::open(&self.sandbox).unwrap();
+        match end(copy_in(&self.plan, sandbox.as_fd(), false)?)? {
+            Moved::In(catalogue) => Ok(catalogue),
+            Moved::Out { .. } => panic!("that was input"),
+        }
     }
 
     fn copy_out(&self, before: &Catalogue) -> Result<(u64, u64), Failure> {
-        copy_out(&self.plan, File::open(&self.sandbox).unwrap().as_fd(), before, false)
+        let sandbox = File::open(&self.sandbox).unwrap();
+        match end(copy_out(&self.plan, sandbox.as_fd(), before, false)?)? {
+            Moved::Out { files, bytes } => Ok((files, bytes)),
+            Moved::In(_) => panic!("that was output"),
+        }
     }
 
     /// Copies out from a sandbox that was empty before.
     fn copy_all_out(&self) -> Result<(u64, u64), Failure> {
         self.copy_out(&Catalogue::default())
+    }
+}
+
+fn ended(
+    direction: Direction,
+    outside: (Role<'_>, impl FnOnce(&Link) -> Work),
+    inside: (Role<'_>, impl FnOnce(&Link) -> Work),
+) -> Result<(Work, Work), Failure> {
+    let mut pair = Pair::start(direction, outside, inside)?;
+    loop {
+        if let Some(end) = pair.step() {
+            return end;
+        }
+        wait(pair.sources());
+    }
+}
+
+fn wait(sources: Vec<BorrowedFd<'_>>) {
+    let mut fds: Vec<_> =
+        sources.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    poll(&mut fds, PollTimeout::NONE).unwrap();
+}
+
+fn end(mut copying: Copying) -> Result<Moved, Failure> {
+    loop {
+        if let Some(end) = copying.step() {
+            return end;
+        }
+        wait(copying.sources());
     }
 }
 
@@ -437,7 +475,8 @@ fn each_process_has_the_rights_of_its_side() {
 #[test]
 fn a_process_that_dies_is_reaped_and_named() {
     as_root_and_nobody("a_process_that_dies_is_reaped_and_named", || {
-        let role = Role { ids: None, sandbox: None, keeps: Keeps::Nothing };
+        let role = |name| Role { name, ids: None, keep: Vec::new(), keeps: Keeps::Nothing };
+        let (outer, inner) = (role("outside"), role("inside"));
         let die = |_: &Link| -> Work {
             nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
             unreachable!()
@@ -445,8 +484,8 @@ fn a_process_that_dies_is_reaped_and_named() {
         let leave = |_: &Link| -> Work { crate::sys::exec::leave(0) };
         let wait = |link: &Link| Work { trouble: link.receive().err(), ..Work::default() };
         let cases = [
-            pair::run(Direction::In, (role, die), (role, wait)).unwrap_err(),
-            pair::run(Direction::Out, (role, wait), (role, leave)).unwrap_err(),
+            ended(Direction::In, (outer.clone(), die), (inner.clone(), wait)).unwrap_err(),
+            ended(Direction::Out, (outer.clone(), wait), (inner.clone(), leave)).unwrap_err(),
         ];
         assert!(cases[0].message.contains("outside process was ended by SIGKILL"), "{}", cases[0]);
         assert!(cases[1].message.contains("inside process ended without"), "{}", cases[1]);
@@ -457,7 +496,17 @@ fn a_process_that_dies_is_reaped_and_named() {
                 return Work { trouble: Some(trouble), ..Work::default() };
             }
         };
-        pair::run(Direction::In, (role, flood), (role, leave)).unwrap_err();
+        ended(Direction::In, (outer.clone(), flood), (inner.clone(), leave)).unwrap_err();
+        // One that is killed in the middle, and one that is forgotten.
+        let pause = |_: &Link| -> Work {
+            loop {
+                nix::unistd::pause();
+            }
+        };
+        let pair = Pair::start(Direction::In, (outer.clone(), pause), (inner.clone(), pause));
+        pair.unwrap().kill();
+        let pair = Pair::start(Direction::In, (outer, pause), (inner, pause));
+        drop(pair);
         let no_child = nix::sys::wait::waitpid(None, None).unwrap_err();
         assert_eq!(no_child, nix::errno::Errno::ECHILD);
     });

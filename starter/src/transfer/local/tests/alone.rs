@@ -33,7 +33,7 @@ pub(super) fn run(name: &str, account: &str, test: fn()) {
         return;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "--test-threads=1", &format!("transfer::tests::{name}")]);
+    command.args(["--exact", "--test-threads=1", &format!("transfer::local::tests::{name}")]);
     // The test's directories must be ones that nobody can reach.
     command.env(VARIABLE, account).env("TMPDIR", "/tmp").arg0("starter-test");
     let output = command.output().unwrap();

@@ -1,10 +1,14 @@
-//! Looking up the account that a job runs as, and refusing root.
+//! The account that a job runs as: looked up, and never root.
 
+use super::accounts;
 use crate::failure::{Context, Failure, Step};
-use crate::host::accounts;
-use crate::knobs::Knobs;
 use crate::plan::Account;
 use crate::sys::privilege::Ids;
+
+/// The account of this name; of a starter that isn't root, its own in every case.
+pub(crate) fn account(name: &str, privileged: bool) -> Result<Account, Failure> {
+    if privileged { look_up(name) } else { own() }
+}
 
 /// Asks the password and group databases. Uid 0 and gid 0 are never accepted, in no list.
 pub(crate) fn look_up(name: &str) -> Result<Account, Failure> {
@@ -46,15 +50,6 @@ fn refuse_root(account: &Account) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// Whether an unprivileged peer may ask for this account at all. Where the admin has switched
-/// running as the owner off for good, only the slot accounts are left.
-pub(crate) fn may_be_asked_for(name: &str, knobs: &Knobs) -> bool {
-    !knobs.starter_allow_runas_owner.never()
-        || name == "nobody"
-        || knobs.nobody_slot_user.as_deref() == Some(name)
-        || knobs.slot_users.values().any(|user| user == name)
 }
 
 #[cfg(test)]
