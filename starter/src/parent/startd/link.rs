@@ -83,6 +83,11 @@ impl Link {
     /// unread in it takes back what it sent.
     pub(super) fn close(self) {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
+        self.drain();
+    }
+
+    /// Throws away what has come.
+    pub(super) fn drain(&self) {
         let mut scrap = [0; 4096];
         // A peer that goes on and on isn't listened to for long.
         for _ in 0..16 {

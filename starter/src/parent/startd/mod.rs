@@ -91,6 +91,8 @@ impl Startd {
     /// Takes over what `CONDOR_INHERIT` and `CONDOR_PRIVATE_INHERIT` stand for, once. `version` is this
     /// starter's `$CondorVersion: ...$`.
     ///
+    /// What is forked afterwards should drop its copy, which does nothing but close descriptors.
+    ///
     /// The stream to the shadow goes on where the startd left it, on a socket that blocks. There is
     /// none for jobs that have no shadow.
     pub(crate) fn take_over(

@@ -44,8 +44,11 @@ impl fmt::Debug for Machine {
 /// The stream.
 #[derive(Debug)]
 pub(super) struct Updates {
-    /// `None` once it is over.
+    /// `None` once it failed.
     link: Option<Link>,
+    /// Whether the last update was sent. The stream stays open until the end: a startd of 25 reads on
+    /// behind the last update, and complains if it finds an end there.
+    finished: bool,
     /// Whether the log has said that updates are left out.
     said: bool,
 }
@@ -54,7 +57,7 @@ impl Updates {
     /// A stream that has begun elsewhere; without one there is nobody to be told.
     pub(super) fn new(stream: Option<(Connection, TcpStream)>) -> io::Result<Self> {
         let link = stream.map(|(connection, socket)| Link::with_connection(connection, socket));
-        Ok(Self { link: link.transpose()?, said: false })
+        Ok(Self { link: link.transpose()?, finished: false, said: false })
     }
 
     /// What is the next message, if it comes in time.
@@ -85,7 +88,7 @@ impl Updates {
 
     /// Tells the startd something about the job.
     pub(super) fn send(&mut self, ad: &ClassAd) {
-        let Some(link) = &mut self.link else { return };
+        let Some(link) = self.link.as_mut().filter(|_| !self.finished) else { return };
         if link.connection.pending().len() > MAX_PENDING {
             if !self.said {
                 tracing::warn!("the startd doesn't read updates; leaving some out");
@@ -100,11 +103,15 @@ impl Updates {
 
     /// Tells the startd the last of it, and waits a little until it is on its way.
     pub(super) fn finish(&mut self, ad: &ClassAd) {
-        let Some(mut link) = self.link.take() else { return };
-        let sent =
-            queue(&mut link, ad, true).and_then(|()| Ok(link.flush_until(Instant::now() + LAST)?));
-        match sent {
-            Ok(()) => link.close(),
+        let Some(link) = self.link.as_mut().filter(|_| !self.finished) else { return };
+        self.finished = true;
+        // With something unread the end of the stream would take back what was sent.
+        link.drain();
+        match queue(link, ad, true).and_then(|()| Ok(link.flush_until(Instant::now() + LAST)?)) {
+            Ok(()) => {}
+            Err(StreamError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                tracing::warn!("the startd doesn't read the last update");
+            }
             Err(error) => self.lost(&error),
         }
     }

@@ -59,12 +59,14 @@ fn a_starter_with_ports_of_its_own() {
     let tcp = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     let port = tcp.local_addr().unwrap().port();
     let udp = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    let datagrams = udp.local_addr().unwrap().port();
+    let udp = bequeath(udp);
+    let open = move || std::fs::read_link(format!("/proc/self/fd/{udp}")).ok();
+    let datagrams = open();
     let inherit = format!(
         "7 <127.0.0.1:9618?addrs=127.0.0.1-9618+[fd00--2]-9618&alias=pool.test&noUDP&CCBID=1.2.3.4:5#6> 0 \
          1 {}*6*0*0*0*0***1**{CLEAR} 2 {}*2*0*0*0*0***0** 0",
         bequeath(tcp),
-        bequeath(udp),
+        udp,
     );
     let knobs = Knobs::from_text("");
     let (mut startd, shadow) =
@@ -75,7 +77,7 @@ fn a_starter_with_ports_of_its_own() {
         startd.address().to_string(),
         format!("<127.0.0.1:{port}?addrs=127.0.0.1-{port}&alias=pool.test&noUDP>")
     );
-    assert!(std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, datagrams)).is_ok(), "closed");
+    assert_ne!(open(), datagrams, "closed");
     startd.alive.postpone(Duration::from_secs(600));
     let session = Session::parent(&claim("parent", "23.9.6")).unwrap();
     let mut stream = Stream::new(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap());

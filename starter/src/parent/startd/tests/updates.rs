@@ -95,8 +95,9 @@ fn updates_arrive_without_what_is_private() {
     let last: Update = fake.updates.receive_value().unwrap();
     assert!(last.last);
     assert_eq!(last.ad.eval_i64("DiskUsage"), Some(12));
-    assert!(matches!(fake.updates.receive(), Err(StreamError::Closed { partial: false })));
     fake.assert_quiet();
+    drop(fake.startd);
+    assert!(matches!(fake.updates.receive(), Err(StreamError::Closed { partial: false })));
 }
 
 #[test]
