@@ -347,24 +347,29 @@ mod tests {
         assert_eq!(knobs.execute, PathBuf::from("/var/lib/condor/execute"));
         assert!(knobs.starter_num_threads_env_vars.contains(&"OMP_NUM_THREADS".to_owned()));
         assert!(!knobs.is_set("USE_PID_NAMESPACES"));
+        assert_eq!(knobs.not_responding_timeout, 3600);
+        assert_eq!(knobs.starter_not_responding_timeout, None);
     }
 
     #[test]
     fn what_the_admin_says_counts() {
         let text = "USE_PID_NAMESPACES = False\nSLOT1_USER = a\nslot1_12_user = b\nSLOTS_USER = c\n\
-                    JOB_EXECDIR_PERMISSIONS = Group\nMOUNT_UNDER_SCRATCH =\n";
+                    JOB_EXECDIR_PERMISSIONS = Group\nMOUNT_UNDER_SCRATCH =\n\
+                    STARTER_NOT_RESPONDING_TIMEOUT = 60 * 3\n";
         let knobs = knobs(text).unwrap();
         assert!(!knobs.use_pid_namespaces && knobs.is_set("USE_PID_NAMESPACES"));
         assert_eq!(knobs.slot_users.len(), 2);
         assert_eq!(knobs.slot_users["SLOT1_12"], "b");
         assert_eq!(knobs.job_execdir_permissions, Permissions::Group);
         assert_eq!(knobs.mount_under_scratch, None);
+        assert_eq!(knobs.starter_not_responding_timeout, Some(180));
     }
 
     #[test]
     fn a_bad_value_is_named_with_its_place() {
         for (text, parts) in [
             ("\nUSE_PID_NAMESPACES = maybe\n", ["test.conf", "USE_PID_NAMESPACES", "maybe"]),
+            ("NOT_RESPONDING_TIMEOUT = soon\n", ["test.conf", "NOT_RESPONDING_TIMEOUT", "soon"]),
             (
                 "JOB_EXECDIR_PERMISSIONS = all\n",
                 ["test.conf, line 1", "JOB_EXECDIR_PERMISSIONS", "all"],

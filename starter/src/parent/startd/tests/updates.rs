@@ -78,6 +78,20 @@ fn a_machine_ad_that_is_none_is_a_failure() {
 }
 
 #[test]
+fn nobody_waits_for_ever() {
+    let mut fake = Fake::new("25.14.1", "");
+    let short = Duration::from_millis(30);
+    let said = fake.startd.updates.machine(short).unwrap_err();
+    assert!(matches!(said, StreamError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut));
+    assert!(fake.startd.updates.secrets(short).unwrap().is_none());
+    // Half an ad is as good as none, and the rest of it still counts.
+    fake.updates.socket().write_all(&[0, 0, 0, 0, 8, 0, 0]).unwrap();
+    assert!(fake.startd.updates.secrets(short).unwrap().is_none());
+    fake.updates.socket().write_all(&[0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0]).unwrap();
+    assert!(fake.startd.updates.secrets(short).unwrap().unwrap().is_empty());
+}
+
+#[test]
 fn updates_arrive_without_what_is_private() {
     let mut fake = Fake::new("25.14.1", "");
     fake.startd.update(&ad(
