@@ -34,10 +34,20 @@ pub enum Error {
     /// A text with a grammar of its own doesn't follow it.
     #[error("malformed {what}: {reason}")]
     Malformed {
-        /// The kind of text: "sinful string", "claim id", "CONDOR_INHERIT".
+        /// The kind of text: "sinful string", "claim id", "inherited socket".
         what: &'static str,
         /// What is wrong with it, without any secret that may be in it.
         reason: &'static str,
+    },
+    /// One of several items in a text can't be used.
+    #[error("{what}, item {item}: {error}")]
+    Item {
+        /// The text: the name of an environment variable.
+        what: &'static str,
+        /// Which item, the first being 1. One that is missing at the end counts, too.
+        item: usize,
+        /// What is wrong with it.
+        error: Box<Self>,
     },
     /// An attribute whose expression can't be parsed.
     #[error("attribute {name}: {reason}")]

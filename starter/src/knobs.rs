@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Text,
     /// Words between commas or blanks.
     List,
+    /// A whole number, or an expression that gives one.
+    Integer,
 }
 
 /// A row of the table.
@@ -114,6 +116,12 @@ knobs! {
     JOB_RENICE_INCREMENT job_renice_increment: Option<String> = Text "";
     /// Address space limit in MiB: an expression over the machine and the job ad.
     STARTER_RLIMIT_AS starter_rlimit_as: Option<String> = Text "";
+    /// Seconds without a sign of life after which the startd may kill the starter.
+    NOT_RESPONDING_TIMEOUT not_responding_timeout: i64 = Integer "3600";
+    /// The same for starters alone; without it NOT_RESPONDING_TIMEOUT.
+    STARTER_NOT_RESPONDING_TIMEOUT starter_not_responding_timeout: Option<i64> = Integer "";
+    /// Seconds until the first sign of life to a startd that isn't in a hurry for it (25).
+    STARTER_FIRST_CHILDALIVE_DELAY starter_first_childalive_delay: i64 = Integer "30";
 }
 
 /// Who may look into a sandbox (JOB_EXECDIR_PERMISSIONS).
@@ -289,6 +297,7 @@ impl From<Kind> for As {
             Kind::Boolean => Self::Bool,
             Kind::Text => Self::String,
             Kind::List => Self::List,
+            Kind::Integer => Self::Int,
         }
     }
 }
@@ -297,7 +306,7 @@ impl Knob {
     fn default_value(&self) -> config::Value {
         match self.kind {
             Kind::List => self.default.split(' ').collect::<Vec<_>>().into(),
-            Kind::Boolean | Kind::Text => self.default.into(),
+            Kind::Boolean | Kind::Text | Kind::Integer => self.default.into(),
         }
     }
 }
@@ -338,24 +347,29 @@ mod tests {
         assert_eq!(knobs.execute, PathBuf::from("/var/lib/condor/execute"));
         assert!(knobs.starter_num_threads_env_vars.contains(&"OMP_NUM_THREADS".to_owned()));
         assert!(!knobs.is_set("USE_PID_NAMESPACES"));
+        assert_eq!(knobs.not_responding_timeout, 3600);
+        assert_eq!(knobs.starter_not_responding_timeout, None);
     }
 
     #[test]
     fn what_the_admin_says_counts() {
         let text = "USE_PID_NAMESPACES = False\nSLOT1_USER = a\nslot1_12_user = b\nSLOTS_USER = c\n\
-                    JOB_EXECDIR_PERMISSIONS = Group\nMOUNT_UNDER_SCRATCH =\n";
+                    JOB_EXECDIR_PERMISSIONS = Group\nMOUNT_UNDER_SCRATCH =\n\
+                    STARTER_NOT_RESPONDING_TIMEOUT = 60 * 3\n";
         let knobs = knobs(text).unwrap();
         assert!(!knobs.use_pid_namespaces && knobs.is_set("USE_PID_NAMESPACES"));
         assert_eq!(knobs.slot_users.len(), 2);
         assert_eq!(knobs.slot_users["SLOT1_12"], "b");
         assert_eq!(knobs.job_execdir_permissions, Permissions::Group);
         assert_eq!(knobs.mount_under_scratch, None);
+        assert_eq!(knobs.starter_not_responding_timeout, Some(180));
     }
 
     #[test]
     fn a_bad_value_is_named_with_its_place() {
         for (text, parts) in [
             ("\nUSE_PID_NAMESPACES = maybe\n", ["test.conf", "USE_PID_NAMESPACES", "maybe"]),
+            ("NOT_RESPONDING_TIMEOUT = soon\n", ["test.conf", "NOT_RESPONDING_TIMEOUT", "soon"]),
             (
                 "JOB_EXECDIR_PERMISSIONS = all\n",
                 ["test.conf, line 1", "JOB_EXECDIR_PERMISSIONS", "all"],

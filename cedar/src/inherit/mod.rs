@@ -22,7 +22,6 @@ pub const VARIABLE: &str = "CONDOR_INHERIT";
 const MAX_INHERIT: usize = 128 * 1024;
 /// Most sockets that are accepted.
 const MAX_SOCKETS: usize = 64;
-const WHAT: &str = VARIABLE;
 
 /// `CONDOR_INHERIT`: who the parent is, and the sockets it handed down.
 ///
@@ -59,22 +58,47 @@ pub struct Endpoint {
 impl FromStr for Inherit {
     type Err = Error;
 
+    /// Errors name the item, of those between blanks, that can't be used.
     fn from_str(text: &str) -> Result<Self> {
-        within(WHAT, text.len(), MAX_INHERIT)?;
-        let mut tokens = text.split_ascii_whitespace();
-        let pid = tokens.next().and_then(|token| token.parse().ok());
+        within(VARIABLE, text.len(), MAX_INHERIT)?;
+        let mut items = Items { rest: text.split_ascii_whitespace(), count: 0 };
+        Self::parse(&mut items).map_err(|error| Error::Item {
+            what: VARIABLE,
+            item: items.count,
+            error: Box::new(error),
+        })
+    }
+}
+
+/// What stands between blanks, counted.
+struct Items<'a> {
+    rest: std::str::SplitAsciiWhitespace<'a>,
+    /// How many were asked for.
+    count: usize,
+}
+
+impl<'a> Items<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        self.count += 1;
+        self.rest.next()
+    }
+}
+
+impl Inherit {
+    fn parse(items: &mut Items<'_>) -> Result<Self> {
+        let pid = items.next().and_then(|item| item.parse().ok());
         let parent_pid = pid.ok_or_else(|| malformed("no process id"))?;
-        let parent = tokens.next().ok_or_else(|| malformed("no address of the parent"))?.parse()?;
-        let sockets = sockets(&mut tokens, None)?;
+        let parent = items.next().ok_or_else(|| malformed("no address of the parent"))?.parse()?;
+        let sockets = sockets(items, None)?;
         let mut endpoint = None;
-        let mut token = tokens.next();
-        if let Some(text) = token.and_then(|token| token.strip_prefix("SharedPort:")) {
+        let mut item = items.next();
+        if let Some(text) = item.and_then(|item| item.strip_prefix("SharedPort:")) {
             endpoint = Some(Endpoint::parse(text)?);
-            token = tokens.next();
+            item = items.next();
         }
         // The second list may be missing, as it is when there is no parent.
-        let command_sockets = match token {
-            Some(first) => self::sockets(&mut tokens, Some(first))?,
+        let command_sockets = match item {
+            Some(first) => self::sockets(items, Some(first))?,
             None => Vec::new(),
         };
         Ok(Self { parent_pid, parent, sockets, endpoint, command_sockets })
@@ -82,21 +106,18 @@ impl FromStr for Inherit {
 }
 
 /// Reads a list of sockets up to its `0`.
-fn sockets<'a>(
-    tokens: &mut impl Iterator<Item = &'a str>,
-    first: Option<&'a str>,
-) -> Result<Vec<InheritedSocket>> {
+fn sockets<'a>(items: &mut Items<'a>, first: Option<&'a str>) -> Result<Vec<InheritedSocket>> {
     let mut list = Vec::new();
     let mut next = first;
     loop {
-        let kind = match next.take().or_else(|| tokens.next()) {
+        let kind = match next.take().or_else(|| items.next()) {
             Some("1") => SocketKind::Stream,
             Some("2") => SocketKind::Datagram,
             Some("0") => return Ok(list),
             _ => return Err(malformed("a list of sockets without its end")),
         };
         within("list of sockets", list.len() + 1, MAX_SOCKETS)?;
-        let text = tokens.next().ok_or_else(|| malformed("a kind of socket without a socket"))?;
+        let text = items.next().ok_or_else(|| malformed("a kind of socket without a socket"))?;
         list.push(InheritedSocket::parse(text, kind)?);
     }
 }
@@ -131,7 +152,7 @@ impl fmt::Display for Inherit {
 }
 
 fn malformed(reason: &'static str) -> Error {
-    Error::Malformed { what: WHAT, reason }
+    Error::Malformed { what: "inheritance", reason }
 }
 
 #[cfg(test)]

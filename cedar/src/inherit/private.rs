@@ -26,11 +26,18 @@ impl FromStr for PrivateInherit {
     fn from_str(text: &str) -> Result<Self> {
         within(PRIVATE_VARIABLE, text.len(), MAX_INHERIT)?;
         let mut inherit = Self::default();
-        for token in text.split_ascii_whitespace() {
-            if let Some(claim) = token.strip_prefix("SessionKey:") {
-                inherit.parent = Some(claim.parse()?);
-            } else if let Some(claim) = token.strip_prefix("FamilySessionKey:") {
-                inherit.family = Some(claim.parse()?);
+        for (n, item) in text.split_ascii_whitespace().enumerate() {
+            let parse = |claim: &str| {
+                claim.parse().map_err(|error| Error::Item {
+                    what: PRIVATE_VARIABLE,
+                    item: n + 1,
+                    error: Box::new(error),
+                })
+            };
+            if let Some(claim) = item.strip_prefix("SessionKey:") {
+                inherit.parent = Some(parse(claim)?);
+            } else if let Some(claim) = item.strip_prefix("FamilySessionKey:") {
+                inherit.family = Some(parse(claim)?);
             }
         }
         Ok(inherit)

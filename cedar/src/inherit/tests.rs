@@ -81,7 +81,28 @@ fn malformed_ones_are_refused() {
         assert!(text.parse::<Inherit>().is_err(), "{text}");
     }
     let many = format!("1 <a> {}0 0", "2 4*2*0*0*0*0***0** ".repeat(MAX_SOCKETS + 1));
-    assert!(matches!(many.parse::<Inherit>(), Err(Error::TooLarge { .. })));
+    let Err(Error::Item { error, .. }) = many.parse::<Inherit>() else { panic!("too many") };
+    assert!(matches!(*error, Error::TooLarge { .. }));
+}
+
+#[test]
+fn the_item_at_fault_is_named() {
+    let said = |text: &str| text.parse::<Inherit>().unwrap_err().to_string();
+    assert_eq!(said(""), "CONDOR_INHERIT, item 1: malformed inheritance: no process id");
+    assert_eq!(
+        said("1 <1.2.3.4:5> 1 4*3*0 0"),
+        "CONDOR_INHERIT, item 4: malformed inheritance: too few fields"
+    );
+    let cut = said("1 <1.2.3.4:5> 1 4*3*0*0*0*0***0**0*0*0*0*0*0*0*");
+    assert_eq!(
+        cut,
+        "CONDOR_INHERIT, item 5: malformed inheritance: a list of sockets without its end"
+    );
+    let private = " SessionKey:ab#k3y FamilySessionKey:nothing".parse::<PrivateInherit>();
+    assert_eq!(
+        private.unwrap_err().to_string(),
+        "CONDOR_PRIVATE_INHERIT, item 2: malformed claim id: no '#'"
+    );
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! Who gave the job and gets the result.
 
 pub(crate) mod file;
+pub(crate) mod startd;
 
 use classad::ClassAd;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod clone;
 pub(crate) mod exec;
+pub(crate) mod inherited;
 pub(crate) mod keyring;
 pub(crate) mod mount;
 pub(crate) mod privilege;
