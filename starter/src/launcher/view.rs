@@ -25,7 +25,7 @@ use super::devices;
 use super::root;
 use super::sandbox::Made;
 use crate::failure::{Context, Failure, Step};
-use crate::plan::{Mount, Plan, Root, What};
+use crate::plan::{PidOne, Plan, Root, What};
 use crate::sys::mount::{Deny, attach, copy_tree, new_filesystem, restrict};
 
 /// A directory with more entries than this is not rebuilt to add a mount point to it.
@@ -121,10 +121,18 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
 }
 
 /// Mounts the job's own /proc. Called by a process of the job's PID namespace.
-pub(crate) fn mount_processes(mounts: &[Mount]) -> Result<(), Failure> {
-    for mount in mounts.iter().filter(|mount| mount.what == What::Processes) {
+///
+/// Where the job shares the machine's process numbers, it sees those that it may trace: its own.
+pub(crate) fn mount_processes(plan: &Plan) -> Result<(), Failure> {
+    let shared = plan.namespaces.pid == PidOne::Shared;
+    if shared && plan.namespaces.user {
+        // The machine's is in its place already; the kernel gives another one to root only.
+        return Ok(());
+    }
+    let options: &[_] = if shared { &[("hidepid", "ptraceable")] } else { &[] };
+    for mount in plan.mounts.iter().filter(|mount| mount.what == What::Processes) {
         let made = || -> io::Result<()> {
-            let proc = new_filesystem("proc", &[], HARMLESS | Deny::EXEC)?;
+            let proc = new_filesystem("proc", options, HARMLESS | Deny::EXEC)?;
             let target = openat(CWD, mount.target.as_path(), PLACE, Mode::empty())?;
             attach(proc.as_fd(), target.as_fd())
         };

@@ -3,6 +3,7 @@
 use classad::ClassAd;
 use serde::{Deserialize, Serialize};
 
+use super::Host;
 use crate::job::Job;
 use crate::knobs::Knobs;
 
@@ -24,11 +25,13 @@ pub(crate) struct Limits {
     pub(crate) umask: u32,
     /// An empty session keyring instead of the daemons'.
     pub(crate) own_keyring: bool,
+    /// No signals and traces to processes outside, no abstract Unix sockets of theirs.
+    pub(crate) scoped: bool,
 }
 
 impl Limits {
     /// From the knobs and the job, by the stock starter's rules.
-    pub(crate) fn new(job: &Job, knobs: &Knobs, machine: &ClassAd) -> Self {
+    pub(crate) fn new(job: &Job, knobs: &Knobs, machine: &ClassAd, host: &Host) -> Self {
         Self {
             nice: nice(job, knobs),
             core: core(job),
@@ -36,6 +39,7 @@ impl Limits {
             oom_score_adj: OOM_SCORE_ADJ,
             umask: 0o022,
             own_keyring: true,
+            scoped: host.scopes,
         }
     }
 }
