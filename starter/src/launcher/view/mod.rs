@@ -8,10 +8,11 @@
 //!    to the root: its parent is replaced by a memory file system with the parent's entries bound in;
 //! 5. the copy becomes `/` by pivot_root, and the old tree is detached, not just hidden.
 
-use std::ffi::{CString, OsString};
+mod elsewhere;
+
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
@@ -20,6 +21,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+
+use elsewhere::Place;
 
 use super::devices;
 use super::root;
@@ -80,14 +83,15 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
         .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
         .at(Step::View, "the sandbox")?;
     let private = private_copies(plan, sandbox_dir.as_fd())?;
-    let others = other_process_views(plan)?;
+    let elsewhere = elsewhere::places(plan, &foothold)?;
+    let execute = Identity::of(foothold.as_fd()).at(Step::View, plan.sandbox.execute.display())?;
     let system = openat(CWD, "/sys", PLACE, Mode::empty()).at(Step::View, "/sys")?;
     let proc = openat(CWD, "/proc", PLACE, Mode::empty()).at(Step::View, "/proc")?;
     attach(tree.as_fd(), foothold.as_fd()).at(Step::View, "attaching the new root")?;
 
     let mut view = View { root: tree, rebuilt: Vec::new() };
-    for path in others {
-        view.hide(&path).at(Step::View, format!("covering {}", path.display()))?;
+    for place in &elsewhere {
+        view.hide(place, execute).at(Step::View, format!("covering {}", place.path.display()))?;
     }
     let mut private = private.into_iter();
     for mount in &plan.mounts {
@@ -191,52 +195,6 @@ fn private_copies(plan: &Plan, sandbox: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, 
         .collect()
 }
 
-/// Where else the root has a /proc mounted, such as in a chroot that somebody works in: it would show
-/// the job all processes of the machine. Paths are as in the root.
-fn other_process_views(plan: &Plan) -> Result<Vec<PathBuf>, Failure> {
-    let own = plan.mounts.iter().find(|mount| mount.what == What::Processes);
-    let Some(own) = own else { return Ok(Vec::new()) };
-    let table = std::fs::read("/proc/self/mountinfo").at(Step::View, "/proc/self/mountinfo")?;
-    let mut paths = Vec::new();
-    for line in table.split(|byte| *byte == b'\n') {
-        let mut words = line.split(|byte| *byte == b' ');
-        let Some(point) = words.nth(4) else { continue };
-        if words.skip_while(|word| *word != b"-").nth(1) != Some(b"proc") {
-            continue;
-        }
-        let point = PathBuf::from(OsString::from_vec(unescaped(point)));
-        let inside = match &plan.root {
-            Root::Host => Some(point),
-            Root::Named(root) => {
-                point.strip_prefix(&root.path).ok().map(|below| Path::new("/").join(below))
-            }
-        };
-        paths.extend(inside.filter(|path| !path.starts_with(&own.target)));
-    }
-    Ok(paths)
-}
-
-/// Blanks and the like are written as `\040` in mountinfo.
-fn unescaped(word: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(word.len());
-    let mut rest = word;
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        let code = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match (byte, code) {
-            (b'\\', Some(code)) => {
-                plain.push(code);
-                rest = &after[3..];
-            }
-            _ => {
-                plain.push(byte);
-                rest = after;
-            }
-        }
-    }
-    plain
-}
-
 fn memory(mode: &str) -> io::Result<OwnedFd> {
     new_filesystem("tmpfs", &[("mode", mode)], HARMLESS)
 }
@@ -256,14 +214,17 @@ impl View {
         attach(mount, place.as_fd())
     }
 
-    /// Covers a directory or file of the root by nothing.
-    fn hide(&self, path: &Path) -> io::Result<()> {
+    /// Covers a directory or file of the root by nothing, unless it is out of sight already.
+    fn hide(&self, place: &Place, execute: Identity) -> io::Result<()> {
+        let Place { path, kind } = place;
         let place = match Self::resolve(self.root.as_fd(), path) {
             Ok(place) => place,
-            // Out of sight already.
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
+        if !kind.is(Identity::of(place.as_fd())?, execute) {
+            return Ok(());
+        }
         let cover = if FileType::from_raw_mode(fstat(&place)?.st_mode) == FileType::Directory {
             new_filesystem("tmpfs", &[("mode", "0555")], HARMLESS | Deny::WRITE | Deny::EXEC)?
         } else {
@@ -407,15 +368,4 @@ fn fchmod_path(dir: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let real = openat(dir, ".", flags, Mode::empty())?;
     Ok(fchmod(real, Mode::from_raw_mode(mode & 0o7777))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unescaped;
-
-    #[test]
-    fn mountinfo_writes_blanks_as_numbers() {
-        assert_eq!(unescaped(b"/a\\040b\\134c"), b"/a b\\c");
-        assert_eq!(unescaped(b"/a\\9"), b"/a\\9");
-    }
 }
