@@ -69,6 +69,7 @@
 mod condition;
 mod config;
 mod defaults;
+mod description;
 mod error;
 mod exclude;
 mod execute;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use classad::{ClassAd, Expr, Value};
 
 use crate::config::Config;
-use crate::defaults::{self, Kind, Knob};
+use crate::defaults::{Kind, Knob};
 use crate::error::{Error, ErrorKind, Invalid};
 use crate::functions::short;
 use crate::read::{self, Ads, Unreadable};
@@ -138,7 +138,7 @@ impl Config {
         width: RangeInclusive<i64>,
     ) -> Result<i64, Invalid<i64>> {
         let default = self.default_int(name).map_or(default, |default| clamp(default, &width));
-        let range = match defaults::find(name).and_then(|(_, knob)| knob.range()) {
+        let range = match self.macros.default(name).and_then(|(_, knob)| knob.range()) {
             Some((min, max)) => clamp(min, &width)..=clamp(max, &width),
             None => range,
         };
@@ -310,8 +310,9 @@ impl Config {
     }
 
     fn table_entry(&self, name: &str) -> Option<&'static Knob> {
-        defaults::find_for(self.subsystem(), name)
-            .or_else(|| defaults::find(name))
+        self.macros
+            .default_for(self.subsystem(), name)
+            .or_else(|| self.macros.default(name))
             .map(|(_, knob)| knob)
             .filter(|knob| !knob.default.is_empty())
     }
