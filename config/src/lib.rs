@@ -48,6 +48,7 @@
 //! 4. *Typed reads* make a boolean, a number or a list of the text, by way of a ClassAd expression
 //!    if need be.
 //!
+//! Submit descriptions are in the same language; [`Config::parse_description`] reads them.
 //! [`Config::load`] finds the sources of this host in HTCondor's order; [`Knobs`] hands chosen
 //! knobs to the `config` crate and so to serde.
 //!
