@@ -6,7 +6,8 @@
 //! 3. a copy of the root's mounts is attached on EXECUTE, as a first foothold;
 //! 4. the mounts of the plan are made in it, in order; a missing directory is made without writing
 //!    to the root: its parent is replaced by a memory file system with the parent's entries bound in;
-//! 5. the copy becomes `/` by pivot_root, and the old tree is detached, not just hidden.
+//! 5. the starter's own files in the sandbox become read-only;
+//! 6. the copy becomes `/` by pivot_root, and the old tree is detached, not just hidden.
 
 mod elsewhere;
 
@@ -117,6 +118,10 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
             What::Processes => view.place_for_processes(plan, &mount.target, proc.as_fd()),
         }
         .at(Step::View, format!("mounting {what} ({})", mount.why))?;
+    }
+    for (name, _) in &plan.sandbox.files {
+        let file = plan.sandbox.path().join(name);
+        view.protect(&file).at(Step::View, format!("protecting {}", file.display()))?;
     }
     for (_, rebuilt) in &view.rebuilt {
         restrict(rebuilt.as_fd(), Deny::WRITE, false).at(Step::View, "a rebuilt directory")?;
@@ -231,6 +236,14 @@ impl View {
             copy_tree(openat(CWD, "/dev/null", PLACE, Mode::empty())?.as_fd(), false)?
         };
         attach(cover.as_fd(), place.as_fd())
+    }
+
+    /// Mounts a file on itself, read-only: the job can neither change nor replace it.
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        let place = Self::resolve(self.root.as_fd(), path)?;
+        let copy = copy_tree(place.as_fd(), false)?;
+        restrict(copy.as_fd(), HARMLESS | Deny::WRITE | Deny::EXEC, false)?;
+        attach(copy.as_fd(), place.as_fd())
     }
 
     /// The place for /proc. In a user namespace the kernel makes a new one only where a whole one can
