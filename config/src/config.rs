@@ -75,7 +75,7 @@ impl Config {
         self.macros.expand_text(text, Dialect::Param)
     }
 
-    /// A text with references replaced as submit files and `condor_config_val -macro` do it:
+    /// A text with references replaced as `condor_config_val -macro` does it:
     /// `$(DOLLAR)` stays, `$SUBSTR(NAME,n)` takes a length, and a reference that arises from two
     /// others is left alone.
     pub fn expand_inline(&self, text: &str) -> Result<String, Error> {

@@ -28,6 +28,13 @@ impl From<Error> for Stop {
     }
 }
 
+/// Whether a line was the last one to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    No,
+    Yes,
+}
+
 /// What `NAME : value` leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Colon {
@@ -67,7 +74,9 @@ impl Loader {
             }
             let place = Place { source, line: lines.number, template: None };
             let done = self.run_line(&line, place, depth, &mut state);
-            done.map_err(|stop| Stop { line: place.line, ..stop })?;
+            if done.map_err(|stop| Stop { line: place.line, ..stop })? == Ended::Yes {
+                return Ok(());
+            }
         }
         let place = Place { source, line: lines.number, template: None };
         self.finish(&state, place)
@@ -99,13 +108,13 @@ impl Loader {
         place: Place,
         depth: u32,
         state: &mut State,
-    ) -> Result<(), Stop> {
+    ) -> Result<Ended, Stop> {
         if let Some(here) = &mut state.here {
             if line.strip_prefix('@') == Some(here.end.as_str()) {
                 let name = std::mem::take(&mut here.name);
                 let value = here.value.take().unwrap_or_default();
                 state.here = None;
-                return self.assign(&name, &value, place);
+                return self.assign(&name, &value, place).map(|()| Ended::No);
             }
             match &mut here.value {
                 Some(value) => {
@@ -114,7 +123,7 @@ impl Loader {
                 }
                 None => here.value = Some(line.to_owned()),
             }
-            return Ok(());
+            return Ok(Ended::No);
         }
         // Releases before 8.1.5 ignored a line that starts with a colon, so that is a way to
         // hide an `if` and its body from them.
@@ -123,8 +132,8 @@ impl Loader {
             _ => line,
         };
         match state.blocks.line(line, &self.macros) {
-            Ok(true) => return Ok(()),
-            Ok(false) if !state.blocks.active() => return Ok(()),
+            Ok(true) => return Ok(Ended::No),
+            Ok(false) if !state.blocks.active() => return Ok(Ended::No),
             Ok(false) => {}
             Err(Wrong::Error(error)) => return Err(self.located(error, place)),
             Err(Wrong::Text(message)) => {
@@ -132,7 +141,24 @@ impl Loader {
                 return Err(Stop { message, ..stop });
             }
         }
-        match statement::parse(line) {
+        let statement = statement::parse(line);
+        if self.description
+            && let Some(done) = self.run_in_description(line, statement.as_ref(), place, depth)
+        {
+            return done;
+        }
+        self.run_statement(line, statement, place, depth, state).map(|()| Ended::No)
+    }
+
+    fn run_statement(
+        &mut self,
+        line: &str,
+        statement: Option<Statement<'_>>,
+        place: Place,
+        depth: u32,
+        state: &mut State,
+    ) -> Result<(), Stop> {
+        match statement {
             None => {
                 let what = format!("this is no statement: {line}");
                 Err(self.syntax(place, what, "Write NAME = value"))

@@ -28,9 +28,9 @@ const MAX_DEPTH: usize = 50;
 /// HTCondor has two expanders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// That of `param()`: everything a daemon reads.
+    /// That of `param()`: everything a daemon reads, and submit descriptions.
     Param,
-    /// That of submit files and `condor_config_val -macro`; the index of `$CHOICE()` is expanded by
+    /// That of `condor_config_val -macro`; the index of `$CHOICE()` is expanded by
     /// it, too. It does not look again at what stands left of a replaced reference.
     Inline,
 }

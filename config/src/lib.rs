@@ -48,6 +48,7 @@
 //! 4. *Typed reads* make a boolean, a number or a list of the text, by way of a ClassAd expression
 //!    if need be.
 //!
+//! Submit descriptions are in the same language; [`Config::parse_description`] reads them.
 //! [`Config::load`] finds the sources of this host in HTCondor's order; [`Knobs`] hands chosen
 //! knobs to the `config` crate and so to serde.
 //!
@@ -69,6 +70,7 @@
 mod condition;
 mod config;
 mod defaults;
+mod description;
 mod error;
 mod exclude;
 mod execute;

@@ -26,6 +26,8 @@ pub(crate) struct Loader {
     pub(crate) told: Vec<String>,
     /// Is there to be no source but the environment?
     only_env: bool,
+    /// Is it a submit description, in which some lines mean something else?
+    pub(crate) description: bool,
 }
 
 impl Loader {
@@ -38,9 +40,22 @@ impl Loader {
             warnings: Vec::new(),
             told: Vec::new(),
             only_env: false,
+            description: false,
         };
         loader.insert_names()?;
         Ok(loader)
+    }
+
+    /// With nothing defined yet.
+    pub(crate) fn for_description(options: &Options) -> Loader {
+        Loader {
+            macros: Macros::without_defaults(options),
+            files: Vec::new(),
+            warnings: Vec::new(),
+            told: Vec::new(),
+            only_env: true,
+            description: true,
+        }
     }
 
     /// Reads everything, from the root file to persistent settings.

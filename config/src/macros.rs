@@ -109,6 +109,8 @@ pub(crate) struct Macros {
     pub(crate) facts: Facts,
     pub(crate) version: (u32, u32, u32),
     own_defaults: Vec<&'static str>,
+    /// Does HTCondor's table of defaults count?
+    defaults: bool,
 }
 
 impl Macros {
@@ -123,7 +125,23 @@ impl Macros {
             facts: Facts::new(options),
             version: options.version,
             own_defaults: options.own_defaults.clone(),
+            defaults: true,
         }
+    }
+
+    /// A set in which only what was defined is found.
+    pub(crate) fn without_defaults(options: &Options) -> Macros {
+        Macros { defaults: false, ..Macros::new(options) }
+    }
+
+    /// The entry for a name in HTCondor's table of defaults, as far as that counts here.
+    pub(crate) fn default(&self, name: &str) -> Option<(usize, &'static Knob)> {
+        defaults::find(name).filter(|_| self.defaults)
+    }
+
+    /// The entry for a name with a subsystem in front.
+    pub(crate) fn default_for(&self, prefix: &str, name: &str) -> Option<(usize, &'static Knob)> {
+        defaults::find_for(prefix, name).filter(|_| self.defaults)
     }
 
     pub(crate) fn add_source(&mut self, name: &str) -> SourceId {
@@ -169,11 +187,11 @@ impl Macros {
             if found.is_some() {
                 return found;
             }
-            if let Some(found) = defaults::find_for(prefix, name) {
+            if let Some(found) = self.default_for(prefix, name) {
                 return Some(of_default(found));
             }
         }
-        self.find_exact(None, name).or_else(|| defaults::find(name).map(of_default))
+        self.find_exact(None, name).or_else(|| self.default(name).map(of_default))
     }
 
     /// Local name and subsystem, in the order in which they are tried.
@@ -210,7 +228,7 @@ impl Macros {
 
     fn is_default(&self, name: &str, value: &str) -> bool {
         let own = self.own_defaults.iter().any(|own| own.eq_ignore_ascii_case(name));
-        !own && defaults::find(name).is_some_and(|(_, knob)| is_same(knob, name, value))
+        !own && self.default(name).is_some_and(|(_, knob)| is_same(knob, name, value))
     }
 
     /// Defines what was detected; replaces what there is.

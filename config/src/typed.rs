@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use classad::{ClassAd, Expr, Value};
 
 use crate::config::Config;
-use crate::defaults::{self, Kind, Knob};
+use crate::defaults::{Kind, Knob};
 use crate::error::{Error, ErrorKind, Invalid};
 use crate::functions::short;
 use crate::read::{self, Ads, Unreadable};
@@ -13,6 +13,14 @@ use crate::text;
 
 /// Integers of 32 bits, which most of HTCondor's knobs are.
 const INT: RangeInclusive<i64> = i32::MIN as i64..=i32::MAX as i64;
+
+/// How HTCondor calls what a reader wants.
+struct Wanted {
+    value: &'static str,
+    expression: &'static str,
+    /// The range and the default.
+    bounds: String,
+}
 
 impl Config {
     /// A boolean: the knob's, or the default HTCondor has for it; `None` if there is neither.
@@ -138,7 +146,7 @@ impl Config {
         width: RangeInclusive<i64>,
     ) -> Result<i64, Invalid<i64>> {
         let default = self.default_int(name).map_or(default, |default| clamp(default, &width));
-        let range = match defaults::find(name).and_then(|(_, knob)| knob.range()) {
+        let range = match self.macros.default(name).and_then(|(_, knob)| knob.range()) {
             Some((min, max)) => clamp(min, &width)..=clamp(max, &width),
             None => range,
         };
@@ -146,41 +154,61 @@ impl Config {
         let Some(text) = text else { return Ok(default) };
         let bounds =
             format!("in the range {} to {} (default {default}).", range.start(), range.end());
-        let (number, mut wrong) = match read::long_in(&text, name, Ads::default()) {
-            Ok(number) => (number, None),
-            Err(reason) => {
+        match read::long_in(&text, name, Ads::default()) {
+            Ok(number) if !width.contains(&number) => {
+                let what = format!(
+                    "{name} in the condor configuration is out of bounds for an integer ({text}).  \
+                     Please set it to an integer {bounds}"
+                );
+                let fallback = clamp(number, &width);
+                Err(Invalid { error: self.value_error(name, what), fallback })
+            }
+            read => {
+                let (value, expression) = ("an integer", "an integer expression");
+                let wanted = Wanted { value, expression, bounds };
+                self.within(name, &text, read, default, &range, &wanted)
+            }
+        }
+    }
+
+    /// The number that was read if it lies within the range; otherwise the nearer end of it, and
+    /// HTCondor's words.
+    fn within<T: Copy + PartialOrd>(
+        &self,
+        name: &str,
+        text: &str,
+        read: Result<T, Unreadable>,
+        default: T,
+        range: &RangeInclusive<T>,
+        wanted: &Wanted,
+    ) -> Result<T, Invalid<T>> {
+        let Wanted { value, expression, bounds } = wanted;
+        let number = *read.as_ref().unwrap_or(&default);
+        let (result, wrong) = if number < *range.start() {
+            (*range.start(), Some("low"))
+        } else if number > *range.end() {
+            (*range.end(), Some("high"))
+        } else {
+            (number, None)
+        };
+        let what = match (wrong, read) {
+            (None, Ok(_)) => return Ok(result),
+            (Some(how), _) => format!(
+                "{name} in the condor configuration is too {how} ({text}).  \
+                 Please set it to {value} {bounds}"
+            ),
+            (None, Err(reason)) => {
                 let what = match reason {
-                    Unreadable::Syntax => "Invalid expression",
-                    Unreadable::Kind => "Invalid result (not an integer)",
+                    Unreadable::Syntax => "Invalid expression".to_owned(),
+                    Unreadable::Kind => format!("Invalid result (not {value})"),
                 };
-                (
-                    default,
-                    Some(format!(
-                        "{what} for {name} ({text}) in condor configuration.  \
-                     Please set it to an integer expression {bounds}"
-                    )),
+                format!(
+                    "{what} for {name} ({text}) in condor configuration.  \
+                     Please set it to {expression} {bounds}"
                 )
             }
         };
-        let mut complain = |what: String| {
-            wrong = Some(format!("{what} ({text}).  Please set it to an integer {bounds}"));
-        };
-        let result = if !width.contains(&number) {
-            complain(format!("{name} in the condor configuration is out of bounds for an integer"));
-            clamp(number, &width)
-        } else if number < *range.start() {
-            complain(format!("{name} in the condor configuration is too low"));
-            *range.start()
-        } else if number > *range.end() {
-            complain(format!("{name} in the condor configuration is too high"));
-            *range.end()
-        } else {
-            number
-        };
-        match wrong {
-            None => Ok(result),
-            Some(what) => Err(Invalid { error: self.value_error(name, what), fallback: result }),
-        }
+        Err(Invalid { error: self.value_error(name, what), fallback: result })
     }
 
     /// A real number: the knob's, or the default HTCondor has for it; `None` if there is neither.
@@ -209,41 +237,9 @@ impl Config {
         let (low, high) = (*range.start(), *range.end());
         let bounds =
             format!("in the range {} to {} (default {}).", short(low), short(high), short(default));
-        let (number, mut wrong) = match read::double_in(&text, name, Ads::default()) {
-            Ok(number) => (number, None),
-            Err(reason) => {
-                let what = match reason {
-                    Unreadable::Syntax => "Invalid expression",
-                    Unreadable::Kind => "Invalid result (not a number)",
-                };
-                (
-                    default,
-                    Some(format!(
-                        "{what} for {name} ({text}) in condor configuration.  \
-                     Please set it to a numeric expression {bounds}"
-                    )),
-                )
-            }
-        };
-        let mut complain = |how: &str| {
-            wrong = Some(format!(
-                "{name} in the condor configuration is too {how} ({text}).  \
-                 Please set it to a number {bounds}"
-            ));
-        };
-        let result = if number < low {
-            complain("low");
-            low
-        } else if number > high {
-            complain("high");
-            high
-        } else {
-            number
-        };
-        match wrong {
-            None => Ok(result),
-            Some(what) => Err(Invalid { error: self.value_error(name, what), fallback: result }),
-        }
+        let read = read::double_in(&text, name, Ads::default());
+        let wanted = Wanted { value: "a number", expression: "a numeric expression", bounds };
+        self.within(name, &text, read, default, &range, &wanted)
     }
 
     /// The items of a list: commas and blanks separate.
@@ -310,8 +306,9 @@ impl Config {
     }
 
     fn table_entry(&self, name: &str) -> Option<&'static Knob> {
-        defaults::find_for(self.subsystem(), name)
-            .or_else(|| defaults::find(name))
+        self.macros
+            .default_for(self.subsystem(), name)
+            .or_else(|| self.macros.default(name))
             .map(|(_, knob)| knob)
             .filter(|knob| !knob.default.is_empty())
     }

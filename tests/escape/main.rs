@@ -7,7 +7,8 @@
 //!
 //! | shared | why it isn't tested here |
 //! |---|---|
-//! | network, with the abstract Unix sockets that belong to it | `NO_JOB_NETWORKING = True` separates it; by default jobs have the machine's |
+//! | network | `NO_JOB_NETWORKING = True` separates it; by default jobs have the machine's |
+//! | abstract Unix sockets, and processes where their numbers are shared, on a kernel before 6.12 | Landlock has no scopes there |
 //! | the machine's /dev, in jobs without a named root | a private one comes with the device rules |
 //! | the account's home and whatever else it may write on the machine | private homes to come |
 //! | set-uid marks on files outside the sandbox | harmless to the job's side: no_new_privs |
@@ -25,7 +26,7 @@ mod alone;
 mod pairs;
 
 /// Every attempt of the attacker. Each must be made, and fail.
-const PROBES: [&str; 25] = [
+const PROBES: [&str; 26] = [
     "list-execute",
     "read-sandbox",
     "write-sandbox",
@@ -50,8 +51,19 @@ const PROBES: [&str; 25] = [
     "message",
     "queue-by-file",
     "queue",
+    "abstract-socket",
     "session-key",
 ];
+
+/// Whether the kernel can keep processes apart that share their numbers or the network (Linux 6.12).
+fn kernel_has_scopes() -> bool {
+    // SAFETY: asked for the version of the interface, the call takes no attributes.
+    let version = unsafe {
+        let none = std::ptr::null::<u8>();
+        libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, 1)
+    };
+    version >= 6
+}
 
 /// The outcome of one attempt, `open ...` or `blocked ...`.
 fn outcome<'a>(output: &'a str, probe: &str) -> &'a str {

@@ -6,6 +6,8 @@ use std::os::unix::process::CommandExt;
 
 use cloister_tests::{ALICE, Job, Machine, Ran};
 
+use crate::in_every_cell;
+
 fn env() -> Job {
     Job::program("/usr/bin/env")
 }
@@ -189,11 +191,10 @@ fn limits_of_core_files_and_memory() {
 
 #[test]
 fn the_kernel_kills_jobs_before_daemons() {
-    let Some(machine) = Machine::new() else { return };
-    assert_eq!(
-        machine.run(&Job::program("/bin/cat").arg("/proc/self/oom_score_adj")).ok(),
-        "800\n"
-    );
+    in_every_cell(|machine, _, cell| {
+        let ran = machine.run(&Job::program("/bin/cat").arg("/proc/self/oom_score_adj"));
+        assert_eq!(ran.ok(), "800\n", "{cell}");
+    });
 }
 
 #[test]

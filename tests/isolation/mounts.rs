@@ -4,7 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use cloister_tests::{Job, Machine};
+use cloister_tests::{Job, Machine, NamedRoot};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// A directory that everybody may write to, with a file in it that the job must not see.
 fn shared(machine: &Machine, name: &str) -> PathBuf {
@@ -235,4 +236,75 @@ fn a_file_in_the_list_stops_the_job() {
     let ran = machine.run(&Job::sh("true"));
     ran.never_ran();
     assert!(ran.said.contains("/plain (MOUNT_UNDER_SCRATCH)"), "{ran}");
+}
+
+/// Binds a directory at a second path, where what is mounted later stays apart.
+fn bind(source: &Path, target: &Path) {
+    let none: Option<&str> = None;
+    mount(Some(source), target, none, MsFlags::MS_BIND, none).unwrap();
+    mount(none, target, none, MsFlags::MS_PRIVATE, none).unwrap();
+}
+
+/// By a bind of EXECUTE, of what it lies in, or of a sandbox, on the machine or in a named root.
+#[test]
+fn execute_is_out_of_sight_wherever_else_it_is_mounted() {
+    for named in [false, true] {
+        let Some(mut machine) = Machine::new() else { return };
+        let top = if named {
+            let root = NamedRoot::offer(&mut machine, "tools").path;
+            machine.put_all_jobs_in("tools");
+            root
+        } else {
+            machine.path("")
+        };
+        let mut victim = machine.start(&Job::waiting("echo SECRET > $_CONDOR_SCRATCH_DIR/secret"));
+        let sandbox = PathBuf::from(victim.line("ready"));
+        let binds = [
+            (machine.execute(), "second", ""),
+            (machine.path(""), "around", "execute"),
+            (sandbox.clone(), "single", ""),
+        ];
+        for (source, name, _) in &binds {
+            fs::create_dir(top.join(name)).unwrap();
+            bind(source, &top.join(name));
+        }
+        let seen = if named { PathBuf::from("/") } else { top.clone() };
+        let places = binds.each_ref().map(|(_, name, below)| seen.join(name).join(below));
+        let script: String = places
+            .iter()
+            .map(|dir| {
+                format!(
+                    "echo [$(ls -A {0})]; touch {0}/x 2> /dev/null && echo WRITTEN;",
+                    dir.display()
+                )
+            })
+            .collect();
+        // What lies next to EXECUTE stays.
+        let script =
+            format!("{script} test -d {}/log && echo neighbour", seen.join("around").display());
+        let ran = machine.start(&Job::sh(&script)).wait();
+        let own = ran.ok().lines().collect::<Vec<_>>();
+        assert_eq!(own, ["[]", "[]", "[]", "neighbour"], "named: {named}\n{ran}");
+        victim.wait().ok();
+        for (_, name, _) in &binds {
+            umount2(&top.join(name), MntFlags::MNT_DETACH).unwrap();
+        }
+        machine.check_clean(&ran);
+    }
+}
+
+/// A mount that lies over such a place is not taken for it.
+#[test]
+fn what_covers_a_second_execute_stays_in_sight() {
+    let Some(machine) = Machine::new() else { return };
+    let (second, other) = (machine.path("second"), shared(&machine, "other"));
+    fs::create_dir(&second).unwrap();
+    for source in [machine.execute(), other] {
+        bind(&source, &second);
+    }
+    let ran = machine.run(&Job::sh(&format!("ls -A {}", second.display())));
+    for _ in 0..2 {
+        umount2(&second, MntFlags::MNT_DETACH).unwrap();
+    }
+    assert_eq!(ran.ok(), "of-the-machine\n", "{ran}");
 }

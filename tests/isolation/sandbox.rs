@@ -169,3 +169,20 @@ fn dead_process() -> u32 {
     child.wait().unwrap();
     child.id()
 }
+
+/// What reads them in the job's sandbox may trust that they are the starter's.
+#[test]
+fn the_jobs_ads_can_be_neither_changed_nor_replaced() {
+    in_every_cell(|machine, _, cell| {
+        let script = "cd $_CONDOR_SCRATCH_DIR; for ad in $_CONDOR_JOB_AD $_CONDOR_MACHINE_AD; do \
+                      (echo x >> $ad) && echo written; (echo x > other; exec mv other $ad) && echo replaced; \
+                      rm -f $ad && echo removed; mv $ad elsewhere && echo moved; ln -f /etc/passwd $ad && echo linked; \
+                      done; cat $_CONDOR_JOB_AD; ls -A $_CONDOR_MACHINE_AD";
+        let ran = machine.run(&Job::sh(script).set("Own", 5_i64));
+        let output = ran.ok();
+        for done in ["written", "replaced", "removed", "moved", "linked"] {
+            assert!(!output.lines().any(|line| line == done), "{cell}: {done}\n{ran}");
+        }
+        assert!(output.contains("Own = 5\n") && output.contains("/.machine.ad\n"), "{cell}\n{ran}");
+    });
+}

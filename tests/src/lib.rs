@@ -11,6 +11,7 @@
     reason = "a test that can't go on fails, and says where"
 )]
 
+pub mod fuzz;
 mod job;
 mod leaks;
 mod machine;

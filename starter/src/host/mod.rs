@@ -10,6 +10,7 @@ use crate::failure::{Context, Failure, Step};
 use crate::knobs::Knobs;
 use crate::plan::Host;
 use crate::sys::privilege::Ids;
+use crate::sys::scope;
 
 /// Looks at the machine.
 pub(crate) fn look() -> Result<Host, Failure> {
@@ -18,6 +19,7 @@ pub(crate) fn look() -> Result<Host, Failure> {
     Ok(Host {
         privileged,
         user_namespaces: privileged || user_namespaces(),
+        scopes: scope::available(),
         pid: std::process::id(),
         name,
     })

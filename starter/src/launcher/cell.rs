@@ -136,13 +136,13 @@ fn init_main(
     if plan.namespaces.net {
         super::network::loopback_up()?;
     }
+    oom_score(plan)?;
     if plan.namespaces.mount {
         view::build(plan, places)?;
     }
     if plan.namespaces.pid == PidOne::Shared {
         process::adopt_orphans().at(Step::Namespaces, "subreaper")?;
     }
-    oom_score(plan)?;
     if rustix::process::geteuid().is_root() || plan.namespaces.user {
         // For init and, since it is inherited, for the job.
         privilege::empty_bounding_set().at(Step::Identity, "capability bounding set")?;
@@ -240,12 +240,11 @@ fn map_own_ids(ids: &Ids) -> Result<(), Failure> {
     write("gid_map", format!("{0} {0} 1", ids.gid))
 }
 
-/// Written before the view is entered would be too early for the job and too late for init's own
-/// /proc; here /proc is still the machine's or not needed.
+/// The job inherits it from init. Written before the view is entered, which may have no /proc yet.
 fn oom_score(plan: &Plan) -> Result<(), Failure> {
     match fs::write("/proc/self/oom_score_adj", plan.limits.oom_score_adj.to_string()) {
-        // A root without /proc, or a machine that has it mounted read-only.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // In a container that has /proc read-only, its maker decides which process goes first.
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
         other => other.at(Step::Limits, "oom_score_adj"),
     }
 }

@@ -13,7 +13,7 @@ use super::stdio::Files;
 use super::view;
 use crate::failure::{Context, Failure, Reason, Step, hold};
 use crate::plan::{Limits, PidOne, Plan};
-use crate::sys::{exec, keyring, privilege, process, seccomp};
+use crate::sys::{exec, keyring, privilege, process, scope, seccomp};
 
 /// Becomes the job, whose parent has this number. Comes back only with the reason why not.
 pub(crate) fn start(plan: &Plan, files: &Files, parent: u32) -> Failure {
@@ -28,7 +28,7 @@ type Strings = Vec<CString>;
 fn prepare(plan: &Plan, files: &Files, parent: u32) -> Result<(Strings, Strings), Failure> {
     // A session of its own and no controlling terminal.
     nix::unistd::setsid().at(Step::Identity, "setsid")?;
-    view::mount_processes(&plan.mounts)?;
+    view::mount_processes(plan)?;
     limits(&plan.limits)?;
     let [input, output, error] = &files.0;
     rustix::stdio::dup2_stdin(input).at(Step::Stdio, "standard input")?;
@@ -97,6 +97,10 @@ fn become_account(plan: &Plan, parent: u32) -> Result<(), Failure> {
     let root = rustix::process::getuid().is_root() || rustix::process::geteuid().is_root();
     if root {
         return Err(Failure::host(Step::Identity, "the job would run as root: refused"));
+    }
+    // Also where the plan doesn't say so: a lie of the supervisor's opens nothing.
+    if plan.limits.scoped || scope::available() {
+        scope::close().at(Step::Identity, "Landlock scopes")?;
     }
     seccomp::refuse_keyrings().at(Step::Identity, "seccomp filter")?;
     process::die_with_parent().at(Step::Identity, "death signal")?;

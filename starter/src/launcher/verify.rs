@@ -116,7 +116,13 @@ mod tests {
         crate::plan::make(Inputs {
             job: &job,
             knobs: &knobs(),
-            host: &Host { privileged: true, user_namespaces: true, pid: 77, name: "n".into() },
+            host: &Host {
+                privileged: true,
+                user_namespaces: true,
+                scopes: true,
+                pid: 77,
+                name: "n".into(),
+            },
             account: account(),
             machine: &ClassAd::new(),
             slot: "slot1",

@@ -3,6 +3,7 @@
 use classad::ClassAd;
 use serde::{Deserialize, Serialize};
 
+use super::Host;
 use crate::job::Job;
 use crate::knobs::Knobs;
 
@@ -22,17 +23,20 @@ pub(crate) struct Limits {
     pub(crate) oom_score_adj: i32,
     /// File creation mask.
     pub(crate) umask: u32,
+    /// No signals and traces to processes outside, no abstract Unix sockets of theirs.
+    pub(crate) scoped: bool,
 }
 
 impl Limits {
     /// From the knobs and the job, by the stock starter's rules.
-    pub(crate) fn new(job: &Job, knobs: &Knobs, machine: &ClassAd) -> Self {
+    pub(crate) fn new(job: &Job, knobs: &Knobs, machine: &ClassAd, host: &Host) -> Self {
         Self {
             nice: nice(job, knobs),
             core: core(job),
             address_space: address_space(job, knobs, machine),
             oom_score_adj: OOM_SCORE_ADJ,
             umask: 0o022,
+            scoped: host.scopes,
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     let root = roots::choose(job, knobs, &host.name)?;
     let (namespaces, not_applied) = namespaces(knobs, host, &root)?;
     let (mounts, directories) = if namespaces.mount {
-        mounts(job, knobs, &root, namespaces.pid)?
+        mounts(job, knobs, &root, &namespaces)?
     } else {
         (Vec::new(), Vec::new())
     };
@@ -106,7 +106,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             ));
         }
     }
-    let limits = Limits::new(job, knobs, inputs.machine);
+    let limits = Limits::new(job, knobs, inputs.machine, host);
     let files = files(job, inputs.submitter.clone());
     Ok(Plan {
         job: job.id(),
@@ -156,6 +156,9 @@ fn namespaces(
         for what in ["mnt", "pid", "ipc", "uts", "cgroup"] {
             not_applied.push(format!("{what}: {why}"));
         }
+    }
+    if !host.scopes {
+        not_applied.push("scope: the kernel has no Landlock scopes (Linux 6.12)".to_owned());
     }
     let pid = match (possible && knobs.use_pid_namespaces, knobs.use_pid_namespace_init) {
         (false, _) => PidOne::Shared,

@@ -32,6 +32,8 @@ pub(crate) struct Host {
     pub(crate) privileged: bool,
     /// Whether an unprivileged process may make user namespaces here.
     pub(crate) user_namespaces: bool,
+    /// Whether the kernel has Landlock scopes (Linux 6.12).
+    pub(crate) scopes: bool,
     /// This starter's process number; names the sandbox.
     pub(crate) pid: u32,
     /// The machine's name, for messages.
@@ -221,6 +223,7 @@ impl Plan {
             ("tmp", self.covers(Path::new("/tmp"))),
             ("shm", self.covers(Path::new("/dev/shm")) || self.covers(Path::new("/dev"))),
             ("keyring", true),
+            ("scope", self.limits.scoped),
             ("nnp", true),
         ]
         .into_iter()

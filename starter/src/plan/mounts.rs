@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use classad::Value;
 use serde::{Deserialize, Serialize};
 
-use super::{PidOne, Root};
+use super::{Namespaces, PidOne, Root};
 use crate::failure::{Failure, Step};
 use crate::job::Job;
 use crate::knobs::Knobs;
@@ -32,7 +32,7 @@ pub(crate) enum What {
     Memory,
     /// A new /dev with the harmless devices, pseudo terminals and shared memory.
     Devices,
-    /// A new /proc for the job's PID namespace.
+    /// A new /proc: of the job's PID namespace, or of the machine's without what the job can't trace.
     Processes,
     /// The machine's /sys, read-only.
     System,
@@ -43,7 +43,7 @@ pub(super) fn mounts(
     job: &Job,
     knobs: &Knobs,
     root: &Root,
-    pid: PidOne,
+    namespaces: &Namespaces,
 ) -> Result<(Vec<Mount>, Vec<PathBuf>), Failure> {
     let private = private_directories(job, knobs)?;
     let mut list = Vec::new();
@@ -73,8 +73,11 @@ pub(super) fn mounts(
         add(Path::new("/dev/shm"), What::Memory, "MOUNT_PRIVATE_DEV_SHM");
     }
     add(&knobs.execute, What::OwnSandboxOnly, "other jobs' sandboxes are out of sight");
-    if pid != PidOne::Shared || matches!(root, Root::Named(_)) {
+    // Without root the kernel gives no /proc of numbers that are shared.
+    if namespaces.pid != PidOne::Shared {
         add(Path::new("/proc"), What::Processes, "USE_PID_NAMESPACES");
+    } else if !namespaces.user || matches!(root, Root::Named(_)) {
+        add(Path::new("/proc"), What::Processes, "other jobs' processes are out of sight");
     }
     Ok((list, directories))
 }

@@ -23,7 +23,7 @@ fn knobs_with(lines: &str) -> Knobs {
 }
 
 fn host() -> Host {
-    Host { privileged: true, user_namespaces: true, pid: 77, name: "node1".into() }
+    Host { privileged: true, user_namespaces: true, scopes: true, pid: 77, name: "node1".into() }
 }
 
 fn plan_on(host: &Host, job: &Job, knobs: &Knobs) -> Result<Plan, crate::failure::Failure> {

@@ -7,4 +7,5 @@ pub(crate) mod keyring;
 pub(crate) mod mount;
 pub(crate) mod privilege;
 pub(crate) mod process;
+pub(crate) mod scope;
 pub(crate) mod seccomp;

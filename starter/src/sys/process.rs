@@ -29,14 +29,33 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 /// Signal state as a program expects to find it: nothing blocked, nothing ignored. Daemons ignore
 /// SIGPIPE and inherit more from the shell that started them; a job must not.
 pub(crate) fn reset_signals() -> io::Result<()> {
-    for number in 1..=64 {
-        // SAFETY: SIG_DFL is a valid disposition for any signal; numbers that cannot be changed
-        // (KILL, STOP, the two that glibc keeps) are refused by an error that does not matter.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+    for number in 1..=SIGNALS {
+        if number == libc::SIGKILL || number == libc::SIGSTOP {
+            continue;
+        }
+        // The system call and not the C library's function, which refuses the two signals that it
+        // keeps for itself, while its posix_spawn passes on those ignored.
+        // SAFETY: the kernel reads one action, which outlives the call, and a mask of that size.
+        let answer = unsafe {
+            let action = &raw const DEFAULT_ACTION;
+            let none = std::ptr::null_mut::<libc::c_void>();
+            libc::syscall(libc::SYS_rt_sigaction, number, action, none, MASK_BYTES)
+        };
+        if answer != 0 {
+            return Err(io::Error::last_os_error());
+        }
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     Ok(())
 }
+
+/// The highest signal that Linux has.
+const SIGNALS: libc::c_int = 64;
+/// The kernel's mask, one bit for each signal; the C library's is longer.
+const MASK_BYTES: usize = 8;
+/// The kernel's `struct sigaction` in any of its layouts (handler, flags, restorer and mask): all
+/// zero is SIG_DFL without flags.
+static DEFAULT_ACTION: [u64; 4] = [0; 4];
 
 /// Marks every descriptor from `first` on to be closed by the next exec.
 pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {

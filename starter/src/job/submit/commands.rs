@@ -1,15 +1,11 @@
-//! The lines of a submit description: assembled, split and expanded.
+//! The commands of a submit description: read and expanded by the configuration language's library.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use condor_config::{Config, Error, Options};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, fmt::strtime};
 
-use super::invalid;
+use super::not_valid;
 use crate::failure::Failure;
-
-/// How deep `$(...)` may lead to other commands.
-const MAX_DEPTH: usize = 32;
-/// The longest expanded value, in bytes.
-const MAX_VALUE: usize = 1 << 20;
 
 /// Commands of condor_submit that mean nothing without a pool.
 pub(super) const POOL_ONLY: &[&str] = &[
@@ -48,160 +44,93 @@ pub(super) const POOL_ONLY: &[&str] = &[
     "when_to_transfer_output",
 ];
 
-/// The commands of a description, unexpanded.
+/// What a description finds defined, besides the date: of a job that is the only one of its cluster.
+const GIVEN: [(&str, &str); 13] = [
+    ("Cluster", "1"),
+    ("ClusterId", "1"),
+    ("IsLinux", "1"),
+    ("Item", ""),
+    ("ItemIndex", "0"),
+    ("JobId", "1.0"),
+    ("Node", ""),
+    ("Process", "0"),
+    ("ProcId", "0"),
+    ("Row", "0"),
+    ("Step", "0"),
+    ("TaskId", "0"),
+    ("JobListId", "1"),
+];
+
+/// The commands of a description.
 #[derive(Debug)]
 pub(super) struct Commands {
-    file: String,
-    /// Name, value, line; a later line wins.
-    entries: Vec<(String, String, usize)>,
-    /// Names that another command refers to.
-    used: RefCell<BTreeSet<String>>,
+    config: Config,
+    text: String,
 }
 
 impl Commands {
-    /// Splits a text up to its queue statement.
+    /// Reads a text up to its queue statement. `include` and `$ENV()` see the caller's surroundings.
     pub(super) fn read(file: &str, text: &str) -> Result<Self, Failure> {
-        let mut entries: Vec<(String, String, usize)> = Vec::new();
-        for (number, line) in logical_lines(text) {
-            let first = line.split([' ', '\t', '=']).next().unwrap_or_default();
-            if first.eq_ignore_ascii_case("queue") {
-                break;
-            }
-            let (name, value) = line.split_once('=').ok_or_else(|| {
-                invalid(&format!("{file}:{number}"), format!("{line:?} is not COMMAND = VALUE"))
-            })?;
-            entries.push((name.trim().to_owned(), value.trim().to_owned(), number));
+        // In the language a last line without an end is another kind of line.
+        let text = format!("{text}\n");
+        let now = Timestamp::now().to_zoned_datetime(TimeZone::system());
+        let date = [("Year", "%Y"), ("Month", "%m"), ("Day", "%d"), ("SUBMIT_TIME", "%s")]
+            .map(|(name, form)| (name, strtime::format(form, &now).unwrap_or_default()));
+        let date = date.iter().map(|(name, value)| (*name, value.as_str()));
+        let given: Vec<_> = GIVEN.into_iter().chain(date).chain([("SUBMIT_FILE", file)]).collect();
+        let options = Options::from_process("SUBMIT");
+        let config =
+            Config::parse_description(file, &text, &options, &given).map_err(|e| refused(&e))?;
+        for warning in config.warnings() {
+            complain!("cloister: {warning}");
         }
-        Ok(Self { file: file.to_owned(), entries, used: RefCell::default() })
+        Ok(Self { config, text })
     }
 
     /// The expanded value of a command; `None` if it isn't given or is empty.
     pub(super) fn get(&self, command: &str) -> Result<Option<String>, Failure> {
-        match self.find(command) {
-            Some((raw, line)) => {
-                self.expand(raw, *line, 0).map(|v| Some(v).filter(|v| !v.is_empty()))
-            }
-            None => Ok(None),
-        }
+        self.config.string(command).map_err(|error| refused(&error))
     }
 
-    /// `+Name = expression` and `MY.Name = expression` lines.
+    /// `+Name = expression` and `MY.Name = expression` lines. Like a `-Name` line, one without an
+    /// expression makes the attribute undefined.
     pub(super) fn attributes(&self) -> Result<Vec<(String, String)>, Failure> {
-        let mine = self
-            .entries
-            .iter()
-            .filter_map(|(name, raw, line)| Some((attribute(name)?.to_owned(), raw, *line)));
-        mine.map(|(name, raw, line)| Ok((name, self.expand(raw, line, 0)?))).collect()
+        let mine = self.config.names().filter_map(|name| Some((name, attribute(name)?)));
+        let value = |name| Ok(self.get(name)?.unwrap_or_else(|| "undefined".to_owned()));
+        mine.map(|(name, attribute)| Ok((attribute.to_owned(), value(name)?))).collect()
     }
 
-    /// Names and lines of all commands that aren't attributes.
-    pub(super) fn names(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.entries
-            .iter()
-            .filter(|(name, ..)| attribute(name).is_none())
-            .map(|(name, _, line)| (name.as_str(), *line))
+    /// Names and places of all commands that aren't attributes.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, String)> {
+        let names = self.config.names().filter(|name| attribute(name).is_none());
+        names.filter_map(|name| {
+            let origin = self.config.origin(name).filter(|origin| origin.file != "<Detected>")?;
+            Some((name, format!("{}:{}", origin.file, origin.line)))
+        })
     }
 
-    /// Whether some command that was read refers to this one, which makes it a variable.
-    pub(super) fn is_used(&self, lower: &str) -> bool {
-        self.used.borrow().contains(lower)
+    /// Whether something in the description refers to this name, which makes it a variable.
+    pub(super) fn is_used(&self, name: &str) -> bool {
+        let values = self.config.names().filter_map(|name| self.config.raw(name));
+        self.text.lines().chain(values).any(|line| {
+            let start = line.trim_start();
+            let condition = start.starts_with("if") || start.starts_with("elif");
+            let from = if condition { Some(0) } else { start.find('$') };
+            let part = from.and_then(|from| start.get(from..)).unwrap_or_default();
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+            part.split(|c| !is_name(c)).any(|word| word.eq_ignore_ascii_case(name))
+        })
     }
+}
 
-    fn find(&self, command: &str) -> Option<(&String, &usize)> {
-        self.entries
-            .iter()
-            .rev()
-            .find(|(name, ..)| name.eq_ignore_ascii_case(command))
-            .map(|(_, value, line)| (value, line))
-    }
-
-    /// Replaces `$(NAME)`, `$(NAME:default)` and `$ENV(NAME)`; `$$(...)` is left for later.
-    fn expand(&self, raw: &str, line: usize, depth: usize) -> Result<String, Failure> {
-        let at = || format!("{}:{line}", self.file);
-        if depth > MAX_DEPTH {
-            return Err(invalid(&at(), "$(...) leads back to itself"));
-        }
-        let mut result = String::new();
-        let mut rest = raw;
-        while let Some(dollar) = rest.find('$') {
-            let (before, from) = rest.split_at(dollar);
-            result.push_str(before);
-            let (head, environment) = if from.starts_with("$ENV(") {
-                ("$ENV(", true)
-            } else if from.starts_with("$(") {
-                ("$(", false)
-            } else {
-                let skip = if from.starts_with("$$") { 2 } else { 1 };
-                result.push_str(&from[..skip]);
-                rest = &from[skip..];
-                continue;
-            };
-            let inner = &from[head.len()..];
-            let end = inner
-                .find(')')
-                .ok_or_else(|| invalid(&at(), format!("{from:?} has no closing parenthesis")))?;
-            let (name, default) = match inner[..end].split_once(':') {
-                Some((name, default)) => (name, default),
-                None => (&inner[..end], ""),
-            };
-            let value = if environment {
-                std::env::var(name).unwrap_or_else(|_| default.to_owned())
-            } else {
-                self.variable(name.trim(), default, depth)?
-            };
-            result.push_str(&value);
-            if result.len() > MAX_VALUE {
-                return Err(invalid(&at(), "a value expands to more than 1 MiB"));
-            }
-            rest = &inner[end + 1..];
-        }
-        result.push_str(rest);
-        Ok(result)
-    }
-
-    fn variable(&self, name: &str, default: &str, depth: usize) -> Result<String, Failure> {
-        let lower = name.to_ascii_lowercase();
-        self.used.borrow_mut().insert(lower.clone());
-        match lower.as_str() {
-            "cluster" | "clusterid" => Ok("1".to_owned()),
-            "process" | "procid" | "step" | "row" | "item" => Ok("0".to_owned()),
-            _ => match self.find(name) {
-                Some((raw, line)) => self.expand(raw, *line, depth + 1),
-                None => Ok(default.to_owned()),
-            },
-        }
-    }
+/// The language's own messages begin with file and line.
+fn refused(error: &Error) -> Failure {
+    not_valid(error.to_string())
 }
 
 fn attribute(name: &str) -> Option<&str> {
-    let my = name.get(..3).filter(|head| head.eq_ignore_ascii_case("my."));
-    name.strip_prefix('+').or_else(|| my.map(|head| &name[head.len()..])).map(str::trim)
-}
-
-/// Lines without comments and blanks, joined where one ends with a backslash; with the number of
-/// the first.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
-    let mut lines = Vec::new();
-    let mut open: Option<(usize, String)> = None;
-    for (index, line) in text.lines().enumerate() {
-        let trimmed = line.trim();
-        if trimmed.starts_with('#') || (trimmed.is_empty() && open.is_none()) {
-            continue;
-        }
-        let (number, mut joined) = open.take().unwrap_or((index + 1, String::new()));
-        match trimmed.strip_suffix('\\') {
-            Some(part) => {
-                joined.push_str(part);
-                open = Some((number, joined));
-            }
-            None => {
-                joined.push_str(trimmed);
-                lines.push((number, joined));
-            }
-        }
-    }
-    lines.extend(open);
-    lines
+    let (head, attribute) = name.split_at_checked(3)?;
+    head.eq_ignore_ascii_case("MY.").then_some(attribute)
 }
 
 #[cfg(test)]
@@ -209,30 +138,57 @@ mod tests {
     use super::*;
 
     fn commands(text: &str) -> Commands {
-        Commands::read("x", text).unwrap()
+        Commands::read("x.sub", text).unwrap()
     }
 
     #[test]
     fn lines_are_joined_and_the_last_wins() {
-        let c = commands("# no\nA = one \\\n   two\na = $(B)-$(Nope:z)\nB=$$(x)\nqueue\nA=4\n");
+        let c = commands("# no\nA = one \\\n   two\na = $(B)-$(Nope:z)\nB=$$(x)\nqueue\nA=4");
         assert_eq!(c.get("a").unwrap().as_deref(), Some("$$(x)-z"));
-        assert_eq!(c.names().map(|(_, line)| line).collect::<Vec<_>>(), [2, 4, 5]);
+        let names: Vec<_> = c.names().collect();
+        assert_eq!(names, [("A", "x.sub:4".to_owned()), ("B", "x.sub:5".to_owned())]);
         assert!(c.is_used("b") && !c.is_used("a"));
     }
 
     #[test]
-    fn loops_and_open_ends_are_errors() {
-        assert!(commands("a=$(b)\nb=$(a)\nqueue").get("a").is_err());
-        assert!(commands("a=$(b\nqueue").get("a").is_err());
+    fn what_a_description_is_given() {
+        let c = commands(
+            "a = $(Cluster).$(Process) $(Item)$(Step) $(JobId) $(SUBMIT_FILE)\n\
+             b = $INT(SUBMIT_TIME) $(Year)\nif $(IsLinux)\n c = $SUBSTR(d,1)\nendif\nd = xyz\n\
+             log = $(LOG)x\nqueue",
+        );
+        assert_eq!(c.get("a").unwrap().as_deref(), Some("1.0 0 1.0 x.sub"));
+        let time = c.get("b").unwrap().unwrap();
+        let (seconds, year) = time.split_once(' ').unwrap();
+        assert!(seconds.parse::<u64>().unwrap() > 1_700_000_000 && year.len() == 4, "{time}");
+        assert_eq!(c.get("c").unwrap().as_deref(), Some("yz"));
+        assert_eq!(
+            c.get("log").unwrap().as_deref(),
+            Some("x"),
+            "the pool's knobs are out of sight"
+        );
+        assert!(c.names().all(|(name, _)| !name.eq_ignore_ascii_case("cluster")));
+        assert!(c.is_used("d") && c.is_used("IsLinux") && !c.is_used("xyz"));
+    }
+
+    #[test]
+    fn mistakes_have_a_place() {
+        let message = |failure: Failure| failure.message;
+        let loops = commands("\na=$(b)\nb=$(a)\nqueue").get("a").unwrap_err();
+        assert!(message(loops).starts_with("x.sub:2: a refers to itself by way of b"), "loop");
         let bomb: String = (0..40).map(|i| format!("a{i}=$(a{0})$(a{0})\n", i + 1)).collect();
         assert!(commands(&(bomb + "a40=xxxxxxxx\nqueue")).get("a15").is_err());
-        assert!(Commands::read("x", "nonsense\nqueue\n").is_err());
+        let function = commands("a = 1\nb = $INT(c)\nc = x y\nqueue").get("b").unwrap_err();
+        assert!(message(function).starts_with("x.sub:2: "));
+        let line = Commands::read("x.sub", "a = 1\nnonsense\nqueue\n").unwrap_err();
+        assert!(message(line).starts_with("x.sub:2: "));
     }
 
     #[test]
     fn attributes_are_told_from_commands() {
-        let c = commands("+A = 1\nMY.B = \"x\"\nmyx = 3\nqueue");
-        let expected = [("A".to_owned(), "1".to_owned()), ("B".to_owned(), "\"x\"".to_owned())];
+        let c = commands("+A = 1\nMY.B = \"x\"\nmyx = 3\n-C = 1\nqueue");
+        let expected = [("A", "1"), ("B", "\"x\""), ("C", "undefined")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(c.attributes().unwrap(), expected);
     }
 }

@@ -1,7 +1,8 @@
 //! A plain submit description as a job: the common commands, without a schedd.
 //!
-//! The description is a text of HTCondor's macro language up to its `queue` statement. Commands that
-//! only matter in a pool (log, requirements, notification, ...) are accepted and have no effect.
+//! The description is a text of HTCondor's configuration language up to its `queue` statement, with
+//! functions, `if` and `include`. Commands that only matter in a pool (log, requirements,
+//! notification, ...) are accepted and have no effect.
 
 mod commands;
 
@@ -31,7 +32,11 @@ pub(crate) fn read(name: &str, text: &[u8], here: Option<&Path>) -> Result<Class
 }
 
 fn invalid(name: &str, message: impl std::fmt::Display) -> Failure {
-    Failure::job(Step::JobAd, hold::JOB_NOT_VALID, 0, format!("{name}: {message}"))
+    not_valid(format!("{name}: {message}"))
+}
+
+fn not_valid(message: String) -> Failure {
+    Failure::job(Step::JobAd, hold::JOB_NOT_VALID, 0, message)
 }
 
 struct Description<'a> {
@@ -189,7 +194,7 @@ impl Description<'_> {
 
     /// A misspelt command must not be lost silently.
     fn warn_of_unknown(&self) {
-        for (command, line) in self.commands.names() {
+        for (command, place) in self.commands.names() {
             let lower = command.to_ascii_lowercase();
             let known = KNOWN.contains(&lower.as_str())
                 || POOL_ONLY.contains(&lower.as_str())
@@ -204,10 +209,7 @@ impl Description<'_> {
             } else {
                 ""
             };
-            complain!(
-                "cloister: {}:{line}: {command} is no submit command and has no effect{hint}",
-                self.name
-            );
+            complain!("cloister: {place}: {command} is no submit command and has no effect{hint}");
         }
     }
 }

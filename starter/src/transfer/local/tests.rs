@@ -42,7 +42,13 @@ impl Place {
         let plan = crate::plan::make(Inputs {
             job: &job.unwrap(),
             knobs: &Knobs::from_text(&format!("EXECUTE = {}", dir.path().display())),
-            host: &Host { privileged: true, user_namespaces: true, pid: 7, name: "n".into() },
+            host: &Host {
+                privileged: true,
+                user_namespaces: true,
+                scopes: true,
+                pid: 7,
+                name: "n".into(),
+            },
             account: Account { name: "me".into(), ids, home: "/".into() },
             machine: &ClassAd::new(),
             slot: "slot1",

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
 
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
@@ -68,6 +70,7 @@ pub(crate) fn main(facts: &[&str]) {
     say("message", ipc(ipc::message(key)));
     say("queue-by-file", file_exists(&format!("/dev/mqueue/{}", victim.name)));
     say("queue", ipc(ipc::queue(&victim.name)));
+    say("abstract-socket", ipc(listen_to(&victim.name)));
     say("session-key", keys::read(keys::SESSION, &format!("{}-session", victim.name)));
     say("user-key", keys::read(keys::USER, &format!("{}-user", victim.name)));
 
@@ -155,6 +158,14 @@ fn signal_everybody() -> Found {
         Ok(()) => Ok("sent".into()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// What is said on an abstract Unix socket.
+fn listen_to(name: &str) -> io::Result<String> {
+    let mut stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said)?;
+    Ok(said)
 }
 
 fn file_exists(path: &str) -> Found {

@@ -2,7 +2,9 @@
 //! ends, and reports what has changed.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -55,6 +57,7 @@ pub(crate) fn main(name: &str) {
             println!("key-failed {what} {error}");
         }
     }
+    serve(name, &secret).unwrap();
     let mut memory = Box::new([0_u8; MEMORY]);
     memory[..secret.len()].copy_from_slice(secret.as_bytes());
     println!("memory {}", memory.as_ptr().addr());
@@ -74,6 +77,18 @@ pub(crate) fn main(name: &str) {
     let memory = std::hint::black_box(&memory);
     let intact = memory.starts_with(secret.as_bytes());
     println!("memory-content {}", if intact { "as before" } else { "changed" });
+}
+
+/// Says the secret to whoever connects to an abstract Unix socket, which lies in no directory.
+fn serve(name: &str, secret: &str) -> std::io::Result<()> {
+    let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
+    let secret = secret.to_owned();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            stream.and_then(|mut stream| stream.write_all(secret.as_bytes())).unwrap();
+        }
+    });
+    Ok(())
 }
 
 fn list(dir: &str) -> Vec<String> {

@@ -6,12 +6,14 @@
 //! 3. a copy of the root's mounts is attached on EXECUTE, as a first foothold;
 //! 4. the mounts of the plan are made in it, in order; a missing directory is made without writing
 //!    to the root: its parent is replaced by a memory file system with the parent's entries bound in;
-//! 5. the copy becomes `/` by pivot_root, and the old tree is detached, not just hidden.
+//! 5. the starter's own files in the sandbox become read-only;
+//! 6. the copy becomes `/` by pivot_root, and the old tree is detached, not just hidden.
 
-use std::ffi::{CString, OsString};
+mod elsewhere;
+
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
@@ -21,11 +23,13 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
+use elsewhere::Place;
+
 use super::devices;
 use super::root;
 use super::sandbox::Made;
 use crate::failure::{Context, Failure, Step};
-use crate::plan::{Mount, Plan, Root, What};
+use crate::plan::{PidOne, Plan, Root, What};
 use crate::sys::mount::{Deny, attach, copy_tree, new_filesystem, restrict};
 
 /// A directory with more entries than this is not rebuilt to add a mount point to it.
@@ -80,14 +84,15 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
         .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
         .at(Step::View, "the sandbox")?;
     let private = private_copies(plan, sandbox_dir.as_fd())?;
-    let others = other_process_views(plan)?;
+    let elsewhere = elsewhere::places(plan, &foothold)?;
+    let execute = Identity::of(foothold.as_fd()).at(Step::View, plan.sandbox.execute.display())?;
     let system = openat(CWD, "/sys", PLACE, Mode::empty()).at(Step::View, "/sys")?;
     let proc = openat(CWD, "/proc", PLACE, Mode::empty()).at(Step::View, "/proc")?;
     attach(tree.as_fd(), foothold.as_fd()).at(Step::View, "attaching the new root")?;
 
     let mut view = View { root: tree, rebuilt: Vec::new() };
-    for path in others {
-        view.hide(&path).at(Step::View, format!("covering {}", path.display()))?;
+    for place in &elsewhere {
+        view.hide(place, execute).at(Step::View, format!("covering {}", place.path.display()))?;
     }
     let mut private = private.into_iter();
     for mount in &plan.mounts {
@@ -114,6 +119,10 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
         }
         .at(Step::View, format!("mounting {what} ({})", mount.why))?;
     }
+    for (name, _) in &plan.sandbox.files {
+        let file = plan.sandbox.path().join(name);
+        view.protect(&file).at(Step::View, format!("protecting {}", file.display()))?;
+    }
     for (_, rebuilt) in &view.rebuilt {
         restrict(rebuilt.as_fd(), Deny::WRITE, false).at(Step::View, "a rebuilt directory")?;
     }
@@ -121,10 +130,18 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
 }
 
 /// Mounts the job's own /proc. Called by a process of the job's PID namespace.
-pub(crate) fn mount_processes(mounts: &[Mount]) -> Result<(), Failure> {
-    for mount in mounts.iter().filter(|mount| mount.what == What::Processes) {
+///
+/// Where the job shares the machine's process numbers, it sees those that it may trace: its own.
+pub(crate) fn mount_processes(plan: &Plan) -> Result<(), Failure> {
+    let shared = plan.namespaces.pid == PidOne::Shared;
+    if shared && plan.namespaces.user {
+        // The machine's is in its place already; the kernel gives another one to root only.
+        return Ok(());
+    }
+    let options: &[_] = if shared { &[("hidepid", "ptraceable")] } else { &[] };
+    for mount in plan.mounts.iter().filter(|mount| mount.what == What::Processes) {
         let made = || -> io::Result<()> {
-            let proc = new_filesystem("proc", &[], HARMLESS | Deny::EXEC)?;
+            let proc = new_filesystem("proc", options, HARMLESS | Deny::EXEC)?;
             let target = openat(CWD, mount.target.as_path(), PLACE, Mode::empty())?;
             attach(proc.as_fd(), target.as_fd())
         };
@@ -183,52 +200,6 @@ fn private_copies(plan: &Plan, sandbox: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, 
         .collect()
 }
 
-/// Where else the root has a /proc mounted, such as in a chroot that somebody works in: it would show
-/// the job all processes of the machine. Paths are as in the root.
-fn other_process_views(plan: &Plan) -> Result<Vec<PathBuf>, Failure> {
-    let own = plan.mounts.iter().find(|mount| mount.what == What::Processes);
-    let Some(own) = own else { return Ok(Vec::new()) };
-    let table = std::fs::read("/proc/self/mountinfo").at(Step::View, "/proc/self/mountinfo")?;
-    let mut paths = Vec::new();
-    for line in table.split(|byte| *byte == b'\n') {
-        let mut words = line.split(|byte| *byte == b' ');
-        let Some(point) = words.nth(4) else { continue };
-        if words.skip_while(|word| *word != b"-").nth(1) != Some(b"proc") {
-            continue;
-        }
-        let point = PathBuf::from(OsString::from_vec(unescaped(point)));
-        let inside = match &plan.root {
-            Root::Host => Some(point),
-            Root::Named(root) => {
-                point.strip_prefix(&root.path).ok().map(|below| Path::new("/").join(below))
-            }
-        };
-        paths.extend(inside.filter(|path| !path.starts_with(&own.target)));
-    }
-    Ok(paths)
-}
-
-/// Blanks and the like are written as `\040` in mountinfo.
-fn unescaped(word: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(word.len());
-    let mut rest = word;
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        let code = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match (byte, code) {
-            (b'\\', Some(code)) => {
-                plain.push(code);
-                rest = &after[3..];
-            }
-            _ => {
-                plain.push(byte);
-                rest = after;
-            }
-        }
-    }
-    plain
-}
-
 fn memory(mode: &str) -> io::Result<OwnedFd> {
     new_filesystem("tmpfs", &[("mode", mode)], HARMLESS)
 }
@@ -248,20 +219,31 @@ impl View {
         attach(mount, place.as_fd())
     }
 
-    /// Covers a directory or file of the root by nothing.
-    fn hide(&self, path: &Path) -> io::Result<()> {
+    /// Covers a directory or file of the root by nothing, unless it is out of sight already.
+    fn hide(&self, place: &Place, execute: Identity) -> io::Result<()> {
+        let Place { path, kind } = place;
         let place = match Self::resolve(self.root.as_fd(), path) {
             Ok(place) => place,
-            // Out of sight already.
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
+        if !kind.is(Identity::of(place.as_fd())?, execute) {
+            return Ok(());
+        }
         let cover = if FileType::from_raw_mode(fstat(&place)?.st_mode) == FileType::Directory {
             new_filesystem("tmpfs", &[("mode", "0555")], HARMLESS | Deny::WRITE | Deny::EXEC)?
         } else {
             copy_tree(openat(CWD, "/dev/null", PLACE, Mode::empty())?.as_fd(), false)?
         };
         attach(cover.as_fd(), place.as_fd())
+    }
+
+    /// Mounts a file on itself, read-only: the job can neither change nor replace it.
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        let place = Self::resolve(self.root.as_fd(), path)?;
+        let copy = copy_tree(place.as_fd(), false)?;
+        restrict(copy.as_fd(), HARMLESS | Deny::WRITE | Deny::EXEC, false)?;
+        attach(copy.as_fd(), place.as_fd())
     }
 
     /// The place for /proc. In a user namespace the kernel makes a new one only where a whole one can
@@ -399,15 +381,4 @@ fn fchmod_path(dir: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let real = openat(dir, ".", flags, Mode::empty())?;
     Ok(fchmod(real, Mode::from_raw_mode(mode & 0o7777))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unescaped;
-
-    #[test]
-    fn mountinfo_writes_blanks_as_numbers() {
-        assert_eq!(unescaped(b"/a\\040b\\134c"), b"/a b\\c");
-        assert_eq!(unescaped(b"/a\\9"), b"/a\\9");
-    }
 }
