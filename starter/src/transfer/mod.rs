@@ -4,6 +4,7 @@ mod catalogue;
 mod fault;
 mod local;
 mod names;
+mod remote;
 
 pub(crate) use catalogue::Catalogue;
 pub(crate) use local::{copy_in, copy_out};
