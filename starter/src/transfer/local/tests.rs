@@ -1,6 +1,5 @@
 //! Whole copies through both processes, as root and as nobody, and hostile sandboxes.
 
-mod alone;
 mod hostile;
 
 use std::fs::{self, File, Permissions};
@@ -10,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use classad::ClassAd;
 
-use self::alone::{as_root_and_nobody, nobody};
 use super::pair::Keeps;
 use super::*;
 use crate::failure::Disposition;
@@ -18,6 +16,7 @@ use crate::job::Job;
 use crate::knobs::Knobs;
 use crate::plan::{Account, Host, InputFile, Inputs, Stdio};
 use crate::sys::privilege::Ids;
+use crate::transfer::alone::{self, as_root_and_nobody, nobody};
 
 /// A submitter's directory, a sandbox, and the plan that ties them together.
 struct Place {
@@ -129,7 +128,7 @@ fn assert_held<T: std::fmt::Debug>(
 
 #[test]
 fn input_of_all_kinds() {
-    as_root_and_nobody("input_of_all_kinds", || {
+    as_root_and_nobody("local::tests::input_of_all_kinds", || {
         let mut place = Place::new();
         let home = place.home.clone();
         write(home.join("plain"), "plain");
@@ -169,7 +168,7 @@ fn input_of_all_kinds() {
 
 #[test]
 fn input_that_is_missing_or_unusable_holds_the_job() {
-    as_root_and_nobody("input_that_is_missing_or_unusable_holds_the_job", || {
+    as_root_and_nobody("local::tests::input_that_is_missing_or_unusable_holds_the_job", || {
         let mut place = Place::new();
         place.input("absent");
         let words = format!(
@@ -207,7 +206,7 @@ fn input_that_is_missing_or_unusable_holds_the_job() {
 
 #[test]
 fn new_and_changed_files_come_back() {
-    as_root_and_nobody("new_and_changed_files_come_back", || {
+    as_root_and_nobody("local::tests::new_and_changed_files_come_back", || {
         let mut place = Place::new();
         for name in ["same", "rewritten", "replaced", "program"] {
             write(place.home.join(name), "1");
@@ -273,7 +272,7 @@ fn new_and_changed_files_come_back() {
 
 #[test]
 fn a_rewrite_within_the_same_tick_is_seen() {
-    as_root_and_nobody("a_rewrite_within_the_same_tick_is_seen", || {
+    as_root_and_nobody("local::tests::a_rewrite_within_the_same_tick_is_seen", || {
         for _ in 0..20 {
             let mut place = Place::new();
             write(place.home.join("file"), "1");
@@ -287,7 +286,7 @@ fn a_rewrite_within_the_same_tick_is_seen() {
 
 #[test]
 fn listed_output_comes_back_and_nothing_else() {
-    as_root_and_nobody("listed_output_comes_back_and_nothing_else", || {
+    as_root_and_nobody("local::tests::listed_output_comes_back_and_nothing_else", || {
         let mut place = Place::new();
         let (home, sandbox) = (place.home.clone(), place.sandbox.clone());
         fs::create_dir_all(sandbox.join("d/e/f")).unwrap();
@@ -314,7 +313,7 @@ fn listed_output_comes_back_and_nothing_else() {
 
 #[test]
 fn failed_output_does_not_keep_the_rest() {
-    as_root_and_nobody("failed_output_does_not_keep_the_rest", || {
+    as_root_and_nobody("local::tests::failed_output_does_not_keep_the_rest", || {
         let mut place = Place::new();
         for name in ["a", "b", "c"] {
             write(place.sandbox.join(name), name);
@@ -344,7 +343,7 @@ fn failed_output_does_not_keep_the_rest() {
 
 #[test]
 fn a_home_that_can_not_be_written_holds_the_job() {
-    as_root_and_nobody("a_home_that_can_not_be_written_holds_the_job", || {
+    as_root_and_nobody("local::tests::a_home_that_can_not_be_written_holds_the_job", || {
         if rustix::process::geteuid().is_root() {
             return;
         }
@@ -358,7 +357,7 @@ fn a_home_that_can_not_be_written_holds_the_job() {
 
 #[test]
 fn big_files_and_many_files() {
-    as_root_and_nobody("big_files_and_many_files", || {
+    as_root_and_nobody("local::tests::big_files_and_many_files", || {
         let mut place = Place::new();
         let big = File::create(place.home.join("big")).unwrap();
         big.set_len((40 << 20) + 1).unwrap();
@@ -384,7 +383,7 @@ fn big_files_and_many_files() {
 
 #[test]
 fn depth_is_bounded() {
-    as_root_and_nobody("depth_is_bounded", || {
+    as_root_and_nobody("local::tests::depth_is_bounded", || {
         for (depth, possible) in [(MAX_DEPTH, true), (MAX_DEPTH + 1, false)] {
             let mut place = Place::new();
             let path = place.home.join(["d"].repeat(depth).join("/"));
@@ -404,7 +403,7 @@ fn each_process_has_the_rights_of_its_side() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    alone::run("each_process_has_the_rights_of_its_side", "root", || {
+    alone::run("local::tests::each_process_has_the_rights_of_its_side", "root", || {
         let mut place = Place::new();
         place.plan.account.ids = nobody();
         std::os::unix::fs::chown(&place.sandbox, Some(nobody().uid), Some(nobody().gid)).unwrap();
@@ -436,7 +435,7 @@ fn each_process_has_the_rights_of_its_side() {
 
 #[test]
 fn a_process_that_dies_is_reaped_and_named() {
-    as_root_and_nobody("a_process_that_dies_is_reaped_and_named", || {
+    as_root_and_nobody("local::tests::a_process_that_dies_is_reaped_and_named", || {
         let role = Role { ids: None, sandbox: None, keeps: Keeps::Nothing };
         let die = |_: &Link| -> Work {
             nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::BorrowedFd;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use classad::ClassAd;
 use condor_cedar::file::{Body, Mode as FileMode, Size};
@@ -25,6 +25,8 @@ const PRIVATE: u16 = 0o600;
 const PROGRAM: u16 = 0o755;
 /// `HoldReasonSubCode` of HTCondor 25 for a scheme without a plugin.
 const NO_PLUGIN: i32 = -1001;
+/// Seconds that the shadow gets to look at what it has to send.
+const PATIENCE: u32 = 300;
 /// More URLs than these aren't remembered.
 const MAX_URLS: usize = 10_000;
 
@@ -65,6 +67,8 @@ pub(crate) fn fetch(
 
 /// Whether it is for good and how much will come: of no interest here.
 fn receive_head(channel: &mut Channel) -> Result<(), Failure> {
+    // The shadow looks at all it has to send first, and that may be much, on a slow disk.
+    channel.wait(Some(Duration::from_secs(channel.timeout.max(PATIENCE).into())))?;
     let known = channel.receive(|mut message| {
         if channel::is_refusal(&message) {
             return Ok(false);
@@ -72,7 +76,7 @@ fn receive_head(channel: &mut Channel) -> Result<(), Failure> {
         message.i64()?;
         message.only::<ClassAd>().map(|_| true)
     })?;
-    if known { Ok(()) } else { Err(channel.refused()) }
+    if known { channel.wait(None) } else { Err(channel.refused()) }
 }
 
 struct Receiver<'a> {
@@ -117,10 +121,13 @@ impl Receiver<'_> {
             }
             item::EXTENSION => self.extension()?,
             item::DELEGATION => {
-                return Err(self.channel.misbehaved(format_args!(
-                    "it wants to delegate the proxy {shown}; that is not supported: set \
-                     DELEGATE_JOB_GSI_CREDENTIALS = False where the job was submitted"
-                )));
+                // It would be so on every machine with this starter.
+                let text = format!(
+                    "the shadow at {} wants to delegate the proxy {shown}; that is not supported: \
+                     set DELEGATE_JOB_GSI_CREDENTIALS = False where the job was submitted",
+                    self.channel.shadow
+                );
+                return Err(Failure::job(Step::Input, RECEIVER, libc::EOPNOTSUPP, text));
             }
             other => {
                 let text = format_args!("command {other} for {shown} is not known");

@@ -177,7 +177,7 @@ fn a_shadow_that_stops_reading() {
     // Gone in the middle.
     let (mut peer, gone) = shadow(|shadow| {
         shadow.take();
-        (shadow.int(), shadow.string());
+        assert_eq!((shadow.int(), shadow.string()), (1, "large".to_owned()));
         shadow.ahead_with_output(-1);
         shadow.take();
     });
@@ -195,7 +195,7 @@ fn a_shadow_that_stops_reading() {
     let (enough, wait) = mpsc::channel::<()>();
     let (mut peer, silent) = shadow(move |shadow| {
         shadow.take();
-        (shadow.int(), shadow.string());
+        assert_eq!((shadow.int(), shadow.string()), (1, "large".to_owned()));
         shadow.ahead_with_output(-1);
         wait.recv().unwrap_err();
     });

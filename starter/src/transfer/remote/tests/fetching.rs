@@ -3,6 +3,8 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::transfer::alone;
+use crate::transfer::fault::Act;
 
 /// Fetches what `send` sends between the first go-ahead and the end; the ack that was sent.
 fn fetched(
@@ -220,16 +222,37 @@ fn what_can_t_be_written_is_passed_over() {
 
 #[test]
 fn a_full_disk_is_told_when_all_is_through() {
-    // /dev/full can't be put into a sandbox, but a limit of this process' file size would end it.
-    // What matters is that the stream stays in step: see `what_can_t_be_written_is_passed_over`;
-    // here is only whose fault it is.
-    let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
-    let problem = item::problem(crate::transfer::fault::Act::Writing, 12, Path::new("/s/x"), &full);
-    assert!(problem.again);
-    let quota = std::io::Error::from_raw_os_error(libc::EDQUOT);
-    let problem =
-        item::problem(crate::transfer::fault::Act::Writing, 12, Path::new("/s/x"), &quota);
-    assert!(!problem.again);
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    alone::run("remote::tests::fetching::a_full_disk_is_told_when_all_is_through", "root", || {
+        use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+        let sandbox = Sandbox::new();
+        // Gone with this process.
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change("/", private).unwrap();
+        mount("none", sandbox.path(), "tmpfs", MountFlags::empty(), c"size=512k").unwrap();
+        let (result, ack) = fetched(&sandbox, |shadow| {
+            shadow.send_file("large", 0o644, &[7; 700_000]);
+            shadow.send_file("last", 0o644, b"");
+        });
+        let failure = result.unwrap_err();
+        let path = sandbox.path().join("large");
+        let text = format!("writing to file {}: (errno 28) No space left", path.display());
+        assert!(failure.message.contains(&text), "{failure}");
+        // Another machine may have more.
+        assert_eq!(failure.disposition, Disposition::Elsewhere);
+        assert_eq!(ack[1..4], ["HoldReasonCode = 12", "HoldReasonSubCode = 28", "Result = 1"]);
+        assert!(sandbox.path().join("last").exists());
+    });
+}
+
+#[test]
+fn a_quota_is_the_job_s_own() {
+    let error = std::io::Error::from_raw_os_error(libc::EDQUOT);
+    let problem = item::problem(Act::Writing, 12, Path::new("/s/x"), &error);
+    assert_eq!((problem.again, problem.subcode), (false, libc::EDQUOT));
 }
 
 #[test]
@@ -297,6 +320,7 @@ fn delegation_and_unknown_commands_end_it() {
         let failure = Sandbox::new().fetch(&peer).unwrap_err();
         assert!(failure.message.contains("proxy"), "{failure}");
         assert_eq!(failure.message.contains("DELEGATE_JOB_GSI_CREDENTIALS"), command == 4);
+        assert_eq!(failure.disposition == Disposition::Elsewhere, command != 4);
         shadow.join().unwrap();
     }
 }

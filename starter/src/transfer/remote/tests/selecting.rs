@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
 use super::*;
+use crate::transfer::alone;
 
 /// Delivers, and gives the sorted names.
 fn names(sandbox: &Sandbox, what: &Output) -> Vec<String> {
@@ -188,4 +189,30 @@ fn nesting_has_an_end() {
     let failure = result.unwrap_err();
     assert!(failure.message.ends_with("nested too deep: send an archive"), "{failure}");
     assert_eq!(received.items.len(), 257);
+}
+
+#[test]
+fn what_the_account_may_not_read_is_a_failure() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let name = "remote::tests::selecting::what_the_account_may_not_read_is_a_failure";
+    alone::run(name, "nobody", || {
+        let sandbox = Sandbox::new();
+        let secret = sandbox.file("secret", b"1");
+        sandbox.file("open", b"1");
+        let closed = sandbox.path().join("closed");
+        fs::create_dir(&closed).unwrap();
+        for path in [&secret, &closed] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+        }
+        symlink("/etc/shadow", sandbox.path().join("stolen")).unwrap();
+        for name in ["secret", "stolen", "closed"] {
+            let what = listed(&sandbox, &[name, "open"], false);
+            let (result, received) = sandbox.deliver(&what, &Catalogue::default());
+            assert_eq!(held(&result.unwrap_err()), (13, libc::EACCES), "{name}");
+            assert_eq!(received.mode(name), 1 << 24);
+            assert_eq!(received.bytes("open"), b"1");
+        }
+    });
 }
