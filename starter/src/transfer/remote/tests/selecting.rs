@@ -204,7 +204,7 @@ fn what_the_account_may_not_read_is_a_failure() {
         let closed = sandbox.path().join("closed");
         fs::create_dir(&closed).unwrap();
         for path in [&secret, &closed] {
-            fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
         }
         symlink("/etc/shadow", sandbox.path().join("stolen")).unwrap();
         for name in ["secret", "stolen", "closed"] {
@@ -215,4 +215,59 @@ fn what_the_account_may_not_read_is_a_failure() {
             assert_eq!(received.bytes("open"), b"1");
         }
     });
+}
+
+/// Trees of many shapes, against what a plain walk finds.
+#[test]
+fn whole_trees_arrive_as_they_are() {
+    let mut state = 1_u32;
+    let mut random = move |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % below
+    };
+    for _ in 0..20 {
+        let sandbox = Sandbox::new();
+        let mut dirs = vec!["t".to_owned()];
+        fs::create_dir(sandbox.path().join("t")).unwrap();
+        let mut wanted = vec![("t/".to_owned(), Vec::new())];
+        for number in 0..random(40) {
+            let parent = &dirs[random(u32::try_from(dirs.len()).unwrap()) as usize];
+            let name = format!("{parent}/{number} \u{e9}");
+            let path = sandbox.path().join(&name);
+            match random(5) {
+                0 => nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap(),
+                1 => {
+                    symlink(sandbox.file("far", b"far"), path).unwrap();
+                    wanted.push((name, b"far".to_vec()));
+                }
+                2 => {
+                    fs::create_dir(path).unwrap();
+                    wanted.push((format!("{name}/"), Vec::new()));
+                    dirs.push(name);
+                }
+                _ => {
+                    let bytes = vec![1; random(5000) as usize];
+                    sandbox.file(&name, &bytes);
+                    wanted.push((name, bytes));
+                }
+            }
+        }
+        let (result, received) =
+            sandbox.deliver(&listed(&sandbox, &["t"], false), &Catalogue::default());
+        let stats = result.unwrap().stats;
+        assert_eq!(stats.files, wanted.len() as u64);
+        assert_eq!(stats.bytes, wanted.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
+        // No name comes before the directory that it is in.
+        for (at, (name, ..)) in received.items.iter().enumerate() {
+            let parent = name.trim_end_matches('/').rsplit_once('/').map(|(parent, _)| parent);
+            let before = received.items[..at].iter().map(|(name, ..)| name.as_str());
+            let known = |parent: &str| before.clone().any(|name| name == format!("{parent}/"));
+            assert!(parent.is_none_or(known), "{name}");
+        }
+        let mut items: Vec<_> =
+            received.items.into_iter().map(|(name, _, bytes)| (name, bytes)).collect();
+        items.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(items, wanted);
+    }
 }
