@@ -13,9 +13,12 @@ const _: () = assert!(PACKET + 32 <= MAX_PACKET);
 /// What is to be sent.
 #[derive(Default)]
 pub(super) struct Outbox {
+    /// Room that doesn't shrink while a stream is busy, so that no packet has to clear it first.
     buffer: Vec<u8>,
     /// What of it has been sent.
     sent: usize,
+    /// Where the last packet ends.
+    end: usize,
 }
 
 /// How the next packet is to be written.
@@ -48,50 +51,49 @@ impl Outbox {
         last: bool,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<usize, E> {
-        if self.sent == self.buffer.len() {
-            self.buffer.clear();
+        if self.sent == self.end {
             self.sent = 0;
+            self.end = 0;
         }
-        let start = self.buffer.len();
+        let start = self.end;
         let (before, behind) = match layer {
             Layer::Clear(_) => (0, 0),
             Layer::Encrypted(protection) => protection.overhead(),
         };
         let text = start + Header::LENGTH + before;
-        self.buffer.resize(text + length.min(PACKET), 0);
-        let outcome = fill(&mut self.buffer[text..]).and_then(|count| {
-            let count = count.min(length).min(PACKET);
-            if count == 0 {
-                return Ok(0);
-            }
-            self.buffer.resize(text + count + behind, 0);
-            let packet = &mut self.buffer[start..];
-            match layer {
-                Layer::Clear(transcript) => {
-                    packet[..Header::LENGTH]
-                        .copy_from_slice(&Header { last, length: count }.to_bytes());
-                    transcript.add(packet);
-                }
-                Layer::Encrypted(protection) => protection.seal(packet, last)?,
-            }
-            Ok(count)
-        });
-        if !matches!(outcome, Ok(1..)) {
-            self.buffer.truncate(start);
+        let length = length.min(PACKET);
+        let most = text + length + behind;
+        if self.buffer.len() < most {
+            self.buffer.resize(most, 0);
         }
-        outcome
+        let count = fill(&mut self.buffer[text..text + length])?.min(length);
+        if count == 0 {
+            return Ok(0);
+        }
+        let end = text + count + behind;
+        let packet = &mut self.buffer[start..end];
+        match layer {
+            Layer::Clear(transcript) => {
+                packet[..Header::LENGTH]
+                    .copy_from_slice(&Header { last, length: count }.to_bytes());
+                transcript.add(packet);
+            }
+            Layer::Encrypted(protection) => protection.seal(packet, last)?,
+        }
+        self.end = end;
+        Ok(count)
     }
 
     /// What is to be written to the socket.
     pub(super) fn pending(&self) -> &[u8] {
-        &self.buffer[self.sent..]
+        &self.buffer[self.sent..self.end]
     }
 
     /// The first `count` bytes of it have been written.
     pub(super) fn advance(&mut self, count: usize) {
-        self.sent = self.sent.saturating_add(count).min(self.buffer.len());
+        self.sent = self.sent.saturating_add(count).min(self.end);
         // An idle stream keeps no memory to speak of.
-        if self.sent == self.buffer.len() && self.buffer.capacity() > PACKET * 4 {
+        if self.sent == self.end && self.buffer.capacity() > PACKET * 4 {
             *self = Self::default();
         }
     }

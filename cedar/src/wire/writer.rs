@@ -28,6 +28,11 @@ impl Writer {
         self.bytes.is_empty()
     }
 
+    /// Starts over; the memory is kept for the next message.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// The message so far.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

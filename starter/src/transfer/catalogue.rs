@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 /// The top level of a sandbox at one moment.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Catalogue(BTreeMap<Vec<u8>, Seen>);
 
 /// What makes a file the same file as before. HTCondor compares size and seconds only, and

@@ -1,6 +1,5 @@
 //! Whole copies through both processes, as root and as nobody, and hostile sandboxes.
 
-mod alone;
 mod hostile;
 
 use std::fs::{self, File, Permissions};
@@ -11,13 +10,13 @@ use std::path::{Path, PathBuf};
 use classad::ClassAd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use self::alone::{as_root_and_nobody, nobody};
 use super::*;
 use crate::failure::Disposition;
 use crate::job::Job;
 use crate::knobs::Knobs;
 use crate::plan::{Account, Host, InputFile, Inputs, Stdio};
 use crate::sys::privilege::Ids;
+use crate::transfer::alone::{self, as_root_and_nobody, nobody};
 
 /// A submitter's directory, a sandbox, and the plan that ties them together.
 struct Place {
@@ -173,7 +172,7 @@ fn assert_held<T: std::fmt::Debug>(
 
 #[test]
 fn input_of_all_kinds() {
-    as_root_and_nobody("input_of_all_kinds", || {
+    as_root_and_nobody("local::tests::input_of_all_kinds", || {
         let mut place = Place::new();
         let home = place.home.clone();
         write(home.join("plain"), "plain");
@@ -213,7 +212,7 @@ fn input_of_all_kinds() {
 
 #[test]
 fn input_that_is_missing_or_unusable_holds_the_job() {
-    as_root_and_nobody("input_that_is_missing_or_unusable_holds_the_job", || {
+    as_root_and_nobody("local::tests::input_that_is_missing_or_unusable_holds_the_job", || {
         let mut place = Place::new();
         place.input("absent");
         let words = format!(
@@ -251,7 +250,7 @@ fn input_that_is_missing_or_unusable_holds_the_job() {
 
 #[test]
 fn new_and_changed_files_come_back() {
-    as_root_and_nobody("new_and_changed_files_come_back", || {
+    as_root_and_nobody("local::tests::new_and_changed_files_come_back", || {
         let mut place = Place::new();
         for name in ["same", "rewritten", "replaced", "program"] {
             write(place.home.join(name), "1");
@@ -317,7 +316,7 @@ fn new_and_changed_files_come_back() {
 
 #[test]
 fn a_rewrite_within_the_same_tick_is_seen() {
-    as_root_and_nobody("a_rewrite_within_the_same_tick_is_seen", || {
+    as_root_and_nobody("local::tests::a_rewrite_within_the_same_tick_is_seen", || {
         for _ in 0..20 {
             let mut place = Place::new();
             write(place.home.join("file"), "1");
@@ -331,7 +330,7 @@ fn a_rewrite_within_the_same_tick_is_seen() {
 
 #[test]
 fn listed_output_comes_back_and_nothing_else() {
-    as_root_and_nobody("listed_output_comes_back_and_nothing_else", || {
+    as_root_and_nobody("local::tests::listed_output_comes_back_and_nothing_else", || {
         let mut place = Place::new();
         let (home, sandbox) = (place.home.clone(), place.sandbox.clone());
         fs::create_dir_all(sandbox.join("d/e/f")).unwrap();
@@ -358,7 +357,7 @@ fn listed_output_comes_back_and_nothing_else() {
 
 #[test]
 fn failed_output_does_not_keep_the_rest() {
-    as_root_and_nobody("failed_output_does_not_keep_the_rest", || {
+    as_root_and_nobody("local::tests::failed_output_does_not_keep_the_rest", || {
         let mut place = Place::new();
         for name in ["a", "b", "c"] {
             write(place.sandbox.join(name), name);
@@ -388,7 +387,7 @@ fn failed_output_does_not_keep_the_rest() {
 
 #[test]
 fn a_home_that_can_not_be_written_holds_the_job() {
-    as_root_and_nobody("a_home_that_can_not_be_written_holds_the_job", || {
+    as_root_and_nobody("local::tests::a_home_that_can_not_be_written_holds_the_job", || {
         if rustix::process::geteuid().is_root() {
             return;
         }
@@ -402,7 +401,7 @@ fn a_home_that_can_not_be_written_holds_the_job() {
 
 #[test]
 fn big_files_and_many_files() {
-    as_root_and_nobody("big_files_and_many_files", || {
+    as_root_and_nobody("local::tests::big_files_and_many_files", || {
         let mut place = Place::new();
         let big = File::create(place.home.join("big")).unwrap();
         big.set_len((40 << 20) + 1).unwrap();
@@ -428,7 +427,7 @@ fn big_files_and_many_files() {
 
 #[test]
 fn depth_is_bounded() {
-    as_root_and_nobody("depth_is_bounded", || {
+    as_root_and_nobody("local::tests::depth_is_bounded", || {
         for (depth, possible) in [(MAX_DEPTH, true), (MAX_DEPTH + 1, false)] {
             let mut place = Place::new();
             let path = place.home.join(["d"].repeat(depth).join("/"));
@@ -448,7 +447,7 @@ fn each_process_has_the_rights_of_its_side() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    alone::run("each_process_has_the_rights_of_its_side", "root", || {
+    alone::run("local::tests::each_process_has_the_rights_of_its_side", "root", || {
         let mut place = Place::new();
         place.plan.account.ids = nobody();
         std::os::unix::fs::chown(&place.sandbox, Some(nobody().uid), Some(nobody().gid)).unwrap();
@@ -480,7 +479,7 @@ fn each_process_has_the_rights_of_its_side() {
 
 #[test]
 fn a_process_that_dies_is_reaped_and_named() {
-    as_root_and_nobody("a_process_that_dies_is_reaped_and_named", || {
+    as_root_and_nobody("local::tests::a_process_that_dies_is_reaped_and_named", || {
         let role = |name| Role { name, ids: None, keep: Vec::new(), keeps: Keeps::Nothing };
         let (outer, inner) = (role("outside"), role("inside"));
         let die = |_: &Link| -> Work {

@@ -146,7 +146,7 @@ fn only_output_that_was_asked_for_is_written() {
 
 #[test]
 fn links_do_not_lead_out_of_the_sandbox() {
-    as_root_and_nobody("hostile::links_do_not_lead_out_of_the_sandbox", || {
+    as_root_and_nobody("local::tests::hostile::links_do_not_lead_out_of_the_sandbox", || {
         let mut place = Place::new();
         let (home, sandbox) = (place.home.clone(), place.sandbox.clone());
         let other = home.parent().unwrap().join("other");
@@ -189,7 +189,7 @@ fn links_do_not_lead_out_of_the_sandbox() {
 
 #[test]
 fn what_is_no_file_is_not_opened() {
-    as_root_and_nobody("hostile::what_is_no_file_is_not_opened", || {
+    as_root_and_nobody("local::tests::hostile::what_is_no_file_is_not_opened", || {
         let mut place = Place::new();
         mkfifo(place.sandbox.join("fifo"));
         let _socket = std::os::unix::net::UnixListener::bind(place.sandbox.join("socket")).unwrap();

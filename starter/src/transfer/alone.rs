@@ -13,7 +13,7 @@ pub(super) fn nobody() -> Ids {
     Ids { uid: 65534, gid: 65534, groups: Vec::new() }
 }
 
-/// Runs the test with the rights that there are and, if those are root's, also without.
+/// Runs the test `name` with the rights that there are and, if those are root's, also without.
 pub(super) fn as_root_and_nobody(name: &str, test: fn()) {
     run(name, "own", test);
     if rustix::process::geteuid().is_root() {
@@ -21,7 +21,7 @@ pub(super) fn as_root_and_nobody(name: &str, test: fn()) {
     }
 }
 
-/// Runs the test `name` of this module's parent in a process of its own.
+/// Runs the test `name`, a path from this module's parent, in a process of its own.
 pub(super) fn run(name: &str, account: &str, test: fn()) {
     if let Some(chosen) = std::env::var_os(VARIABLE) {
         if chosen == account {
@@ -33,7 +33,7 @@ pub(super) fn run(name: &str, account: &str, test: fn()) {
         return;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "--test-threads=1", &format!("transfer::local::tests::{name}")]);
+    command.args(["--exact", "--test-threads=1", &format!("transfer::{name}")]);
     // The test's directories must be ones that nobody can reach.
     command.env(VARIABLE, account).env("TMPDIR", "/tmp").arg0("starter-test");
     let output = command.output().unwrap();
