@@ -172,7 +172,11 @@ fn fitness(root: &NamedRoot, execute: &Path) -> Fitness {
     if let Ok(plain) = fs::canonicalize(execute) {
         root.apart_from(&plain)?;
     }
-    let dir = root::open(root).map_err(|failure| failure.message)?;
+    let dir = root::open(root).map_err(|failure| {
+        // The name stands in front of the reason already, in the log and in the attribute.
+        let known = format!("named root {} can't be used: ", root.name);
+        failure.message.strip_prefix(&known).unwrap_or(&failure.message).to_owned()
+    })?;
     let refuse =
         |error: rustix::io::Errno| format!("{}: {}", root.path.display(), Reason(&error.into()));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
