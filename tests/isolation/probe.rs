@@ -168,7 +168,10 @@ fn where_no_job_can_run_the_ad_says_why_and_attracts_none() {
     machine.set_knob("STARTER_NESTED_SCRATCH", "maybe");
     let ad = probe(machine.starter());
     let reason = ad.eval_string("CloisterOfflineReason").unwrap();
-    assert!(reason.contains("STARTER_NESTED_SCRATCH") && reason.contains("condor_config:"), "{reason}");
+    assert!(
+        reason.contains("STARTER_NESTED_SCRATCH") && reason.contains("condor_config:"),
+        "{reason}"
+    );
 
     let mut none = machine.starter();
     none.env("CONDOR_CONFIG", "/no/such/file");

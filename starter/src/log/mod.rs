@@ -237,3 +237,57 @@ impl Visit for Text {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        Settings::new(&Knobs::from_text(text), Some("(1.0) ")).unwrap()
+    }
+
+    #[test]
+    fn knobs_go_before_each_other_as_in_stock() {
+        let usual = settings("LOG = /l\n");
+        assert_eq!(usual.flags, Flags { pid: true, ..Flags::default() }, "STARTER_DEBUG is D_PID");
+        assert_eq!(usual.keeping, Keeping { limit: size::DEFAULT, old: 1, truncate: false });
+        let text = "ALL_DEBUG = D_FULLDEBUG D_CAT\nSTARTER_DEBUG = -D_CAT\nDEFAULT_DEBUG = D_PID\n\
+                    MAX_DEFAULT_LOG = 1 Mb\nMAX_NUM_STARTER_LOG = 3\nLOGS_USE_TIMESTAMP = True\n\
+                    TRUNC_STARTER_LOG_ON_OPEN = True\n";
+        let own = settings(text);
+        let flags = Flags { verbose: true, timestamp: true, ..Flags::default() };
+        assert_eq!(own.flags, flags);
+        let keeping = Keeping { limit: Limit::Bytes(1 << 20), old: 3, truncate: true };
+        assert_eq!(own.keeping, keeping);
+        let own = settings("MAX_DEFAULT_LOG = 1 Mb\nMAX_STARTER_LOG = 1 d\n");
+        assert_eq!(own.keeping.limit, Limit::Seconds(86_400));
+        let wrong = Settings::new(&Knobs::from_text("MAX_STARTER_LOG = much\n"), None).unwrap_err();
+        assert_eq!(wrong.step, Step::Log);
+        assert!(wrong.message.contains("MAX_STARTER_LOG"), "{wrong}");
+    }
+
+    /// One process, so one log: what is switched on while it runs is logged from then on.
+    #[test]
+    fn levels_and_form_change_while_the_log_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("L");
+        let quiet = settings("STARTER_DEBUG = D_CAT\n");
+        to_file(&quiet, path.clone(), &Ids::own().unwrap()).unwrap();
+        let say = |text: &str| tracing::debug!("{text}");
+        say("first");
+        reconfigure(&settings("STARTER_DEBUG = D_FULLDEBUG\nLOGS_USE_TIMESTAMP = True\n"));
+        say("second");
+        reconfigure(&quiet);
+        say("third");
+        exiting(3);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(
+            lines[0].ends_with(" (1.0) second")
+                && lines[0].starts_with(|c: char| c.is_ascii_digit())
+        );
+        assert!(!lines[0].contains('/'), "{text}");
+        assert!(lines[1].contains(" (D_ALWAYS) (1.0) **** condor_starter ("), "{text}");
+    }
+}
