@@ -40,6 +40,11 @@ impl Config {
         &self.macros.subsystem
     }
 
+    /// The local name (`-local-name`) of the reader, if it has one.
+    pub fn local_name(&self) -> Option<&str> {
+        self.macros.local.as_deref()
+    }
+
     /// The raw value, references and all. An empty value is `Some("")`.
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.macros.find(name).map(|found| found.text)

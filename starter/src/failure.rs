@@ -40,6 +40,8 @@ pub(crate) enum Disposition {
 pub(crate) enum Step {
     /// Reading the configuration.
     Configuration,
+    /// Opening the log.
+    Log,
     /// Reading the job ad.
     JobAd,
     /// Choosing the account.
@@ -80,6 +82,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Configuration => "configuration",
+            Self::Log => "log",
             Self::JobAd => "job ad",
             Self::Account => "account",
             Self::Plan => "plan",

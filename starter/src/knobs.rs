@@ -17,10 +17,10 @@ pub(crate) enum Kind {
     Boolean,
     /// As it is.
     Text,
+    /// A whole number, or an expression that gives one.
+    Number,
     /// Words between commas or blanks.
     List,
-    /// A whole number, or an expression that gives one.
-    Integer,
 }
 
 /// A row of the table.
@@ -56,6 +56,9 @@ macro_rules! knobs {
             /// SLOTn_USER: the account of each slot, by the slot's name in capitals.
             #[serde(skip)]
             pub(crate) slot_users: BTreeMap<String, String>,
+            /// Whether STARTER_LOG is set for this starter's local name alone.
+            #[serde(skip)]
+            pub(crate) own_starter_log: bool,
             /// Knobs that somebody set, as opposed to defaults.
             #[serde(skip)]
             pub(crate) set: Vec<&'static str>,
@@ -72,8 +75,24 @@ knobs! {
     BIN bin: Option<String> = Text "";
     /// The starter's log; without it StarterLog in LOG.
     STARTER_LOG starter_log: Option<PathBuf> = Text "";
-    /// What is logged; D_FULLDEBUG for more.
+    /// What is logged and what stands in front of a line; D_FULLDEBUG for more, D_PID, D_CAT, D_SUB_SECOND.
     STARTER_DEBUG starter_debug: String = Text "";
+    /// The same for all daemons, before STARTER_DEBUG.
+    ALL_DEBUG all_debug: Option<String> = Text "";
+    /// The same for daemons that have no knob of their own for it.
+    DEFAULT_DEBUG default_debug: Option<String> = Text "";
+    /// The size (10 Mb) or span of time (1 d) at which the log is rotated; 0: never.
+    MAX_STARTER_LOG max_starter_log: Option<String> = Text "";
+    /// The size at which logs without a knob of their own are rotated.
+    MAX_DEFAULT_LOG max_default_log: Option<String> = Text "";
+    /// How many rotated logs are kept: one ends in .old, several in the time of their end.
+    MAX_NUM_STARTER_LOG max_num_starter_log: u32 = Number "1";
+    /// Empty the log whenever a starter opens it.
+    TRUNC_STARTER_LOG_ON_OPEN trunc_starter_log_on_open: bool = Boolean "False";
+    /// Date and time in front of a line, as strftime has it.
+    DEBUG_TIME_FORMAT debug_time_format: Option<String> = Text "";
+    /// Seconds since 1970 in front of a line in place of date and time.
+    LOGS_USE_TIMESTAMP logs_use_timestamp: bool = Boolean "False";
     /// User and group id of the daemons, UID.GID; without it the account condor, or nobody.
     CONDOR_IDS condor_ids: Option<String> = Text "";
     /// The domain in which account names mean the same on all machines.
@@ -117,11 +136,11 @@ knobs! {
     /// Address space limit in MiB: an expression over the machine and the job ad.
     STARTER_RLIMIT_AS starter_rlimit_as: Option<String> = Text "";
     /// Seconds without a sign of life after which the startd may kill the starter.
-    NOT_RESPONDING_TIMEOUT not_responding_timeout: i64 = Integer "3600";
+    NOT_RESPONDING_TIMEOUT not_responding_timeout: i64 = Number "3600";
     /// The same for starters alone; without it NOT_RESPONDING_TIMEOUT.
-    STARTER_NOT_RESPONDING_TIMEOUT starter_not_responding_timeout: Option<i64> = Integer "";
+    STARTER_NOT_RESPONDING_TIMEOUT starter_not_responding_timeout: Option<i64> = Number "";
     /// Seconds until the first sign of life to a startd that isn't in a hurry for it (25).
-    STARTER_FIRST_CHILDALIVE_DELAY starter_first_childalive_delay: i64 = Integer "30";
+    STARTER_FIRST_CHILDALIVE_DELAY starter_first_childalive_delay: i64 = Number "30";
 }
 
 /// Who may look into a sandbox (JOB_EXECDIR_PERMISSIONS).
@@ -186,16 +205,29 @@ impl Condition {
 
 /// Reads the machine's configuration. Without a root file there is none, unless it is needed.
 pub(crate) fn load(local_name: Option<&str>, needed: bool) -> Result<Config, Failure> {
-    let options = Options {
+    load_for_slot(local_name, None, needed)
+}
+
+/// The same for a slot, whose name is the knob STARTER_SLOT_NAME then.
+pub(crate) fn load_for_slot(
+    local_name: Option<&str>,
+    slot: Option<&str>,
+    needed: bool,
+) -> Result<Config, Failure> {
+    let mut options = Options {
         local_name: local_name.map(str::to_owned),
         need_root: needed,
         ..own(Options::from_process("STARTER"))
     };
-    let config = Config::load(&options).map_err(unusable)?;
+    options.env.extend(slot.map(|slot| ("_CONDOR_STARTER_SLOT_NAME".into(), slot.into())));
+    Config::load(&options).map_err(unusable)
+}
+
+/// Writes to the log what an admin should know of the configuration, once there is a log.
+pub(crate) fn log_warnings(config: &Config) {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    Ok(config)
 }
 
 fn own(options: Options) -> Options {
@@ -248,6 +280,8 @@ impl Knobs {
         let mut knobs: Self = built.try_deserialize().map_err(|error| misfit(condor, &error))?;
         knobs.set = set;
         knobs.slot_users = slot_users(condor)?;
+        knobs.own_starter_log =
+            condor.local_name().is_some_and(|name| condor.is_set(&format!("{name}.STARTER_LOG")));
         Ok(knobs)
     }
 
@@ -260,25 +294,6 @@ impl Knobs {
     pub(crate) fn inherits_environment(&self) -> bool {
         let text = self.job_inherits_starter_environment.as_deref().unwrap_or_default().trim();
         !text.is_empty() && !text.eq_ignore_ascii_case("false")
-    }
-
-    /// Whether the log has debugging lines.
-    pub(crate) fn verbose_log(&self) -> bool {
-        self.starter_debug.to_ascii_uppercase().contains("D_FULLDEBUG")
-    }
-
-    /// The log file, without the suffix of a slot. A local name takes the place of the subsystem, as
-    /// in stock: `-local-name p1` logs to P1Log.
-    pub(crate) fn log_file(&self, local_name: Option<&str>) -> Option<PathBuf> {
-        match (local_name, &self.starter_log, &self.log) {
-            (Some(name), _, Some(log)) => {
-                let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
-                Some(log.join(format!("{}{rest}Log", first.to_uppercase())))
-            }
-            (_, Some(file), _) => Some(file.clone()),
-            (_, None, Some(log)) => Some(log.join("StarterLog")),
-            (_, None, None) => None,
-        }
     }
 }
 
@@ -296,8 +311,8 @@ impl From<Kind> for As {
         match kind {
             Kind::Boolean => Self::Bool,
             Kind::Text => Self::String,
+            Kind::Number => Self::Int,
             Kind::List => Self::List,
-            Kind::Integer => Self::Int,
         }
     }
 }
@@ -306,7 +321,7 @@ impl Knob {
     fn default_value(&self) -> config::Value {
         match self.kind {
             Kind::List => self.default.split(' ').collect::<Vec<_>>().into(),
-            Kind::Boolean | Kind::Text | Kind::Integer => self.default.into(),
+            Kind::Boolean | Kind::Number | Kind::Text => self.default.into(),
         }
     }
 }

@@ -7,6 +7,7 @@
 #[macro_use]
 mod say;
 
+mod abilities;
 mod cli;
 mod failure;
 mod host;
@@ -20,6 +21,7 @@ mod report;
 mod supervisor;
 mod sys;
 mod transfer;
+mod version;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,7 @@ mod environment;
 mod exec;
 mod identity;
 mod mounts;
+mod probe;
 mod processes;
 mod roots;
 mod sandbox;

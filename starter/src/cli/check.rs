@@ -76,7 +76,9 @@ fn examine(wanted: &[&str]) -> Result<Vec<Finding>, Failure> {
     if wanted.is_empty() {
         findings.push(privilege(&host));
         findings.push(namespaces(&host));
-        findings.push(mount_calls());
+        findings.push(
+            host::kernel().map_or_else(|why| fail("kernel", why), |found| ok("kernel", found)),
+        );
         findings.push(ok("daemon-account", host::names(&daemon)));
         findings.push(execute(&knobs.execute, &daemon, &host));
     }
@@ -132,18 +134,6 @@ fn namespaces(host: &Host) -> Finding {
     }
 }
 
-/// mount_setattr (Linux 5.12) is the newest call that the cell needs.
-fn mount_calls() -> Finding {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version >= (5, 12) {
-        ok("kernel", format!("Linux {release}"))
-    } else {
-        fail("kernel", format!("Linux {release}: 5.12 or newer is needed for mounts by descriptor"))
-    }
-}
-
 fn execute(path: &Path, daemon: &Ids, host: &Host) -> Finding {
     if path.as_os_str().is_empty() {
         return warn("execute", "EXECUTE is not set: a pool's configuration names it");
@@ -181,11 +171,8 @@ fn named_root(root: &NamedRoot, execute: &Path) -> Vec<Finding> {
         Err(failure) => return vec![fail("root-path", failure.message)],
         Ok(_) => findings.push(ok("root-path", format!("{name} = {}", root.path.display()))),
     }
-    if execute.starts_with(&root.path) || root.path.starts_with(execute) {
-        findings.push(fail(
-            "root-execute",
-            format!("{name} and EXECUTE ({}) lie within each other: move one", execute.display()),
-        ));
+    if let Err(why) = root.apart_from(execute) {
+        findings.push(fail("root-execute", why));
     }
     let shell = ["bin/sh", "usr/bin/sh", "usr/bin/env"];
     if !shell.iter().any(|file| fs::symlink_metadata(root.path.join(file)).is_ok()) {

@@ -2,13 +2,17 @@
 
 mod check;
 mod config;
+mod invocation;
 mod plan;
+mod probe;
 mod run;
 mod session;
 mod stock;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+
+use crate::version;
 
 /// What the starter says about itself.
 const USAGE: &str = "\
@@ -21,6 +25,7 @@ For people:
   starter config [NAME...]    print knobs with value, origin and default
 
 As the stock starter:
+  starter -classad            print what this machine can do for jobs, as a startd asks for it
   starter -job-input-ad FILE [-job-output-ad FILE] [-job-stdin FILE] [-job-stdout FILE]
           [-job-stderr FILE] [-job-cluster N] [-job-proc N] [-local-name NAME] [-f] [-t] [-a SUFFIX]
           (FILE can be - for standard input or output)
@@ -45,7 +50,9 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
             Ok(0)
         }
         Some("-V" | "--version" | "-version") => {
-            say!("cloister {}", env!("CARGO_PKG_VERSION"));
+            say!("cloister {}", version::CLOISTER);
+            say!("{}", version::CONDOR_VERSION);
+            say!("{}", version::CONDOR_PLATFORM);
             Ok(0)
         }
         Some(word) if word.starts_with('-') => stock::main(&arguments),

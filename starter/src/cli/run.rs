@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::invocation::Common;
 use super::session::{self, Session};
 use crate::failure::Failure;
 use crate::job::submit;
@@ -34,9 +35,10 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     let text = |word: OsString| word.into_string().map_err(|_| "a path is not UTF-8".to_owned());
     let input = text(job.ok_or("run needs a job: a job ad or a submit description")?)?;
     let session = Session {
-        local_name: None,
-        log_suffix: None,
-        log_to_terminal: std::env::var_os("CLOISTER_LOG").is_some(),
+        common: Common {
+            log_to_terminal: std::env::var_os("CLOISTER_LOG").is_some(),
+            ..Common::default()
+        },
         input,
         reader: read_job,
         output: output.map(text).transpose()?,

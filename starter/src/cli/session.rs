@@ -5,28 +5,25 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
-use tracing::Level;
-
+use super::invocation::Common;
 use super::run::Tree;
 use crate::failure::{Context, Failure, Step};
 use crate::host;
 use crate::knobs::Knobs;
 use crate::launcher::message::Channel;
 use crate::launcher::{Launcher, sandbox};
-use crate::log::Log;
+use crate::log::{self, Settings, Start};
 use crate::parent::file::FileParent;
 use crate::plan::Stdio;
 use crate::report::ad::Outcome;
 use crate::supervisor::{Desk, Signals, Supervisor};
 use crate::sys::clone::{self, Side};
-use crate::sys::privilege::{self, Borrowed};
+use crate::sys::privilege;
 use crate::sys::{exec, process};
 
 /// What the command line said about the job.
 pub(super) struct Session {
-    pub(super) local_name: Option<String>,
-    pub(super) log_suffix: Option<String>,
-    pub(super) log_to_terminal: bool,
+    pub(super) common: Common,
     /// A path, or `-`.
     pub(super) input: String,
     pub(super) reader: fn(&str, &[u8]) -> Result<classad::ClassAd, Failure>,
@@ -42,12 +39,15 @@ pub(super) struct Session {
 /// Runs the job.
 pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let config = crate::knobs::load(session.local_name.as_deref(), !session.for_people)?;
+    let common = &session.common;
+    let names = (common.local_name.as_deref(), common.slot_name.as_deref());
+    let config = crate::knobs::load_for_slot(names.0, names.1, !session.for_people)?;
     let mut knobs = Knobs::read(&config)?;
     let host = host::look()?;
     let daemon = host::daemon_account(&knobs, &host)?;
     host::prepare_execute(&mut knobs, &host, &daemon, session.for_people)?;
-    open_log(&session, &knobs, &daemon)?;
+    open_log(common, &knobs, &daemon, config.files(), session.for_people)?;
+    crate::knobs::log_warnings(&config);
     let mut parent = FileParent {
         input: open_input(&session.input)?,
         reader: session.reader,
@@ -69,6 +69,7 @@ pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
     match clone::fork(nix::sched::CloneFlags::empty()).at(Step::Internal, "fork")? {
         Side::Child => {
             drop((ours, parent, signals));
+            log::adopt();
             let launcher = Launcher {
                 knobs: &knobs,
                 daemon,
@@ -105,6 +106,26 @@ pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
     }
 }
 
+/// For calls that can't be served: the reason goes to the log, where an admin looks for it, and to the
+/// caller. The exit code is that of a starter that could not do its work.
+pub(super) fn refuse(common: &Common, why: &str) -> u8 {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let log = || -> Result<(), Failure> {
+        let names = (common.local_name.as_deref(), common.slot_name.as_deref());
+        let config = crate::knobs::load_for_slot(names.0, names.1, true)?;
+        let knobs = Knobs::read(&config)?;
+        let daemon = host::daemon_account(&knobs, &host::look()?)?;
+        open_log(common, &knobs, &daemon, config.files(), false)
+    };
+    if let Err(failure) = log() {
+        complain!("cloister: {}: {failure}", failure.step);
+    }
+    tracing::error!("{why}");
+    complain!("cloister: {why}");
+    log::exiting(1);
+    1
+}
+
 fn open_input(name: &str) -> Result<(String, Box<File>), Failure> {
     if name == "-" {
         let stdin = io::stdin().as_fd().try_clone_to_owned().at(Step::JobAd, "standard input")?;
@@ -127,30 +148,40 @@ fn open_output(name: &str) -> Result<(String, File), Failure> {
     Ok((name.to_owned(), file.at(Step::Output, format!("opening {name}"))?))
 }
 
-/// The log file, opened with the daemons' rights: LOG is theirs.
-fn open_log(session: &Session, knobs: &Knobs, daemon: &privilege::Ids) -> Result<(), Failure> {
-    let level = if knobs.verbose_log() { Level::DEBUG } else { Level::INFO };
-    if session.log_to_terminal {
-        let stderr = io::stderr().as_fd().try_clone_to_owned().at(Step::Configuration, "stderr")?;
-        Log::new(File::from(stderr), level).install();
-        return Ok(());
-    }
-    let Some(base) = knobs.log_file(session.local_name.as_deref()) else { return Ok(()) };
-    let mut path = base.into_os_string();
-    if let Some(suffix) = &session.log_suffix {
-        path.push(format!(".{suffix}"));
-    }
-    let path = std::path::PathBuf::from(path);
-    let rights = Borrowed::rights_of(daemon).at(Step::Configuration, "the daemons' rights")?;
-    let file = OpenOptions::new().append(true).create(true).open(&path);
-    drop(rights);
-    match file {
-        Ok(file) => Log::new(file, level).install(),
-        // For people a log is a convenience; a pool's starter without one is not to be trusted.
-        Err(_) if session.for_people => {}
-        Err(error) => {
-            return Err(error).at(Step::Configuration, format!("opening log {}", path.display()));
+/// The log, with the lines at its start.
+fn open_log(
+    common: &Common,
+    knobs: &Knobs,
+    daemon: &privilege::Ids,
+    files: &[String],
+    for_people: bool,
+) -> Result<(), Failure> {
+    let settings = match Settings::new(knobs, common.header.as_deref()) {
+        Err(_) if for_people => return Ok(()),
+        settings => settings?,
+    };
+    if common.log_to_terminal {
+        let stderr = io::stderr().as_fd().try_clone_to_owned().at(Step::Log, "stderr")?;
+        log::to_terminal(&settings, File::from(stderr));
+    } else {
+        let name = (common.local_name.as_deref(), common.log_suffix.as_deref());
+        let Some(path) = log::log_file(knobs, name.0, name.1) else { return Ok(()) };
+        let show = path.display().to_string();
+        match log::to_file(&settings, path, daemon) {
+            Ok(()) => {}
+            // For people a log is a convenience; a pool's starter without one is not to be trusted.
+            Err(_) if for_people => return Ok(()),
+            Err(error) => return Err(error).at(Step::Log, format!("opening {show}")),
         }
+    }
+    if !for_people {
+        let program = std::env::args_os().next();
+        let program = program.as_deref().map(|path| path.to_string_lossy());
+        let local_name = common.local_name.as_deref();
+        log::starting_up(&Start { program: program.as_deref(), local_name, files });
+    }
+    if let Some(second) = &common.second_log {
+        tracing::warn!("no second log for the submitter ({second}): -a2 has no effect here");
     }
     Ok(())
 }

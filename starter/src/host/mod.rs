@@ -25,6 +25,18 @@ pub(crate) fn look() -> Result<Host, Failure> {
     })
 }
 
+/// The kernel, or why it can't hold a cell: mount_setattr (Linux 5.12) is the newest call it needs.
+pub(crate) fn kernel() -> Result<String, String> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= (5, 12) {
+        Ok(format!("Linux {release}"))
+    } else {
+        Err(format!("Linux {release}: 5.12 or newer is needed for mounts by descriptor"))
+    }
+}
+
 /// Whether an unprivileged process may make user namespaces and gets rights in them.
 fn user_namespaces() -> bool {
     let number =

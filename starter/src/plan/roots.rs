@@ -18,6 +18,22 @@ pub(crate) struct NamedRoot {
     pub(crate) path: PathBuf,
 }
 
+impl NamedRoot {
+    /// An error if it and EXECUTE lie within each other: other jobs' sandboxes would be in sight.
+    pub(crate) fn apart_from(&self, execute: &Path) -> Result<(), String> {
+        if !execute.starts_with(&self.path) && !self.path.starts_with(execute) {
+            return Ok(());
+        }
+        Err(format!(
+            "named root {} ({}) and EXECUTE ({}) lie within each other, so that other jobs' \
+             sandboxes would be in sight: move one",
+            self.name,
+            self.path.display(),
+            execute.display()
+        ))
+    }
+}
+
 /// NAMED_CHROOT: `NAME=PATH` items between commas or blanks. An item that can't be used is an
 /// error with its reason, never left out silently.
 pub(crate) fn named_roots(knob: Option<&str>) -> Vec<Result<NamedRoot, String>> {
@@ -73,19 +89,7 @@ pub(super) fn choose(job: &Job, knobs: &Knobs, machine: &str) -> Result<Root, Fa
             || (path_form.is_absolute() && root.path == path_form.components().collect::<PathBuf>())
     });
     if let Some(root) = found {
-        let execute = &knobs.execute;
-        if execute.starts_with(&root.path) || root.path.starts_with(execute) {
-            return Err(Failure::host(
-                Step::Root,
-                format!(
-                    "named root {} ({}) and EXECUTE ({}) lie within each other, so that other jobs' \
-                     sandboxes would be in sight: move one",
-                    root.name,
-                    root.path.display(),
-                    execute.display()
-                ),
-            ));
-        }
+        root.apart_from(&knobs.execute).map_err(|why| Failure::host(Step::Root, why))?;
         return Ok(Root::Named(root.clone()));
     }
     let offered: Vec<&str> = roots.iter().flatten().map(|root| root.name.as_str()).collect();

@@ -1,0 +1,144 @@
+//! The form of a line: time, `(pid:N)`, category, header, text.
+
+use std::cell::OnceCell;
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, fmt::strtime};
+use tracing::Level;
+
+use super::flags::Flags;
+
+/// DEBUG_TIME_FORMAT where nothing is configured.
+const TIME: &str = "%m/%d/%y %H:%M:%S";
+
+/// How lines look.
+#[derive(Debug)]
+pub(crate) struct Form {
+    /// What stands in front.
+    pub(crate) flags: Flags,
+    /// For strftime; without it HTCondor's usual one.
+    time: Option<String>,
+    /// `-header`: as it is, in front of the text.
+    pub(crate) header: Option<String>,
+    zone: OnceCell<TimeZone>,
+}
+
+impl Form {
+    /// `time` is DEBUG_TIME_FORMAT, in quotes or not. One that can't be used is no reason to go
+    /// without a log: the usual one takes its place.
+    pub(crate) fn new(flags: Flags, time: Option<&str>, header: Option<String>) -> Self {
+        let time = time.map(|text| match text.strip_prefix('"') {
+            Some(rest) => rest.split('"').next().unwrap_or_default(),
+            None => text,
+        });
+        let usable = |text: &&str| {
+            *text != TIME
+                && strtime::format(text, &Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC))
+                    .is_ok()
+        };
+        let time = time.filter(usable).map(str::to_owned);
+        Self { flags, time, header, zone: OnceCell::new() }
+    }
+
+    /// A line with its end. What would be several lines becomes one.
+    pub(crate) fn line(&self, now: Timestamp, pid: u32, level: Level, text: &str) -> String {
+        let mut line = self.time(now);
+        // Writing to a string doesn't fail.
+        if self.flags.pid {
+            let _ = write!(line, "(pid:{pid}) ");
+        }
+        if self.flags.category {
+            line.push_str(match level {
+                Level::ERROR => "(D_ERROR) ",
+                Level::WARN | Level::INFO => "(D_ALWAYS) ",
+                _ => "(D_ALWAYS:2) ",
+            });
+        }
+        line.push_str(self.header.as_deref().unwrap_or_default());
+        match level {
+            Level::ERROR => line.push_str("ERROR: "),
+            Level::WARN => line.push_str("WARNING: "),
+            _ => {}
+        }
+        line.extend(text.chars().map(|c| if c == '\n' { ' ' } else { c }));
+        line.push('\n');
+        line
+    }
+
+    fn time(&self, now: Timestamp) -> String {
+        // To the nearest millisecond, so that the second can change.
+        let milliseconds = if self.flags.sub_second {
+            now.as_microsecond().saturating_add(500).div_euclid(1000)
+        } else {
+            now.as_millisecond()
+        };
+        let (second, rest) = (milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000));
+        let mut text = if self.flags.timestamp {
+            second.to_string()
+        } else {
+            self.local(
+                self.time.as_deref().unwrap_or(TIME),
+                Timestamp::from_second(second).unwrap_or(now),
+            )
+        };
+        if self.flags.sub_second {
+            let _ = write!(text, ".{rest:03}");
+        }
+        text.push(' ');
+        text
+    }
+
+    /// A point in time as strftime has it, in the machine's zone.
+    pub(crate) fn local(&self, format: &str, time: Timestamp) -> String {
+        let zone = self.zone.get_or_init(zone);
+        strtime::format(format, &time.to_zoned_datetime(zone.clone())).unwrap_or_default()
+    }
+}
+
+/// The machine's time zone. Looking for its name, as `TimeZone::system` does, reads the directory
+/// of all zones; the file itself is enough.
+fn zone() -> TimeZone {
+    if std::env::var_os("TZ").is_some() {
+        return TimeZone::system();
+    }
+    let local = std::fs::read("/etc/localtime").ok();
+    local.and_then(|data| TimeZone::tzif("Local", &data).ok()).unwrap_or(TimeZone::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(flags: &str, time: Option<&str>, header: Option<&str>) -> Form {
+        let mut parsed = Flags::default();
+        parsed.add(flags);
+        let form = Form::new(parsed, time, header.map(str::to_owned));
+        form.zone.set(TimeZone::UTC).unwrap();
+        form
+    }
+
+    /// Lines as the starters of 23.9.6 and 25.14.1 write them.
+    #[test]
+    fn lines_look_like_those_of_stock() {
+        let now = Timestamp::from_microsecond(1_795_595_496_999_700).unwrap();
+        let line = |form: Form, level, text| form.line(now, 22, level, text);
+        assert_eq!(
+            line(form("D_PID", None, None), Level::INFO, "** PID = 22"),
+            "11/25/26 08:31:36 (pid:22) ** PID = 22\n"
+        );
+        assert_eq!(
+            line(form("D_PID D_CAT", None, Some("(1.0) ")), Level::DEBUG, "a\nb"),
+            "11/25/26 08:31:36 (pid:22) (D_ALWAYS:2) (1.0) a b\n"
+        );
+        assert_eq!(
+            line(form("D_TIMESTAMP", None, None), Level::ERROR, "x"),
+            "1795595496 ERROR: x\n"
+        );
+        assert_eq!(
+            line(form("D_SUB_SECOND", Some("\"%Y %H:%M:%S\""), None), Level::INFO, "x"),
+            "2026 08:31:37.000 x\n"
+        );
+        assert_eq!(line(form("", Some("%Q%!"), None), Level::INFO, "x"), "11/25/26 08:31:36 x\n");
+    }
+}
