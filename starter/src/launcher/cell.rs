@@ -28,7 +28,7 @@ use super::stdio::Files;
 use super::{family, job, view};
 use crate::failure::{Context, Failure, Step};
 use crate::plan::{PidOne, Plan};
-use crate::report::Usage;
+use crate::report::{Sample, Usage};
 use crate::sys::clone::{self, Child, Side};
 use crate::sys::privilege::{self, Ids};
 use crate::sys::{exec, process};
@@ -301,6 +301,17 @@ impl Cell {
             Err(rustix::io::Errno::SRCH) => Ok(()),
             other => other.at(Step::Watch, format!("signal {number} to the job")),
         }
+    }
+
+    /// Stops every process of the job, or lets it go on.
+    pub(crate) fn suspend(&self, stop: bool) -> Result<(), Failure> {
+        let signal = if stop { Signal::STOP } else { Signal::CONT };
+        family::signal(self.init.pid, signal)
+    }
+
+    /// What the processes of the job use now.
+    pub(crate) fn sample(&self) -> Sample {
+        family::sample(self.init.pid)
     }
 
     /// Kills every process of the cell.

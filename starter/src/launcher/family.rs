@@ -1,15 +1,19 @@
-//! Killing a job's processes where it has no PID namespace: by walking the tree below init, which
-//! adopts every orphan.
+//! The job's processes, found by walking the tree below init, which adopts every orphan: to look at
+//! them, to stop them, and to kill them where no PID namespace does it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::failure::{Context, Failure, Step};
+use crate::report::Sample;
+use crate::sys::process;
 
 /// How often the tree is walked before giving up on processes that fork faster than they are killed.
 const ROUNDS: usize = 1000;
@@ -32,6 +36,71 @@ pub(crate) fn kill(root: Pid) -> Result<(), Failure> {
     Err(Failure::host(Step::Watch, "the job makes processes faster than they can be killed"))
 }
 
+/// Sends a signal to everything below a process, not to the process itself. Processes that are made
+/// meanwhile are found by walking again until there is nobody new.
+pub(crate) fn signal(root: Pid, signal: Signal) -> Result<(), Failure> {
+    let mut told = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let members = below(root.as_raw()).at(Step::Watch, "the job's processes")?;
+        let mut fresh = false;
+        for (member, parent) in members {
+            if told.insert(member) {
+                fresh = true;
+                signal_one(member, parent, signal);
+            }
+        }
+        if !fresh {
+            return Ok(());
+        }
+    }
+    Err(Failure::host(Step::Watch, "the job makes processes faster than they can be signalled"))
+}
+
+/// What everything below a process uses; its own children that have ended count, itself doesn't.
+pub(crate) fn sample(root: Pid) -> Sample {
+    let mut sample = Sample::default();
+    let mut ticks = (0, 0);
+    if let Some(stat) = Stat::of(root.as_raw()) {
+        ticks = stat.buried;
+    }
+    for (member, _) in below(root.as_raw()).unwrap_or_default() {
+        let Some(stat) = Stat::of(member) else { continue };
+        sample.processes += 1;
+        ticks.0 += stat.own.0 + stat.buried.0;
+        ticks.1 += stat.own.1 + stat.buried.1;
+        sample.resident_kib += stat.resident_kib;
+        sample.image_kib += stat.image_kib;
+    }
+    // The kernel shows times in ticks of a hundredth of a second on every machine (USER_HZ).
+    let time = |ticks: u64| Duration::from_millis(ticks * 10);
+    (sample.user, sample.system) = (time(ticks.0), time(ticks.1));
+    sample
+}
+
+/// What /proc/PID/stat says, times in ticks.
+struct Stat {
+    own: (u64, u64),
+    /// Of the children that were waited for.
+    buried: (u64, u64),
+    image_kib: u64,
+    resident_kib: u64,
+}
+
+impl Stat {
+    fn of(pid: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        // Numbers as in proc_pid_stat(5), of which the first three are in front of the name's end.
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        Some(Self {
+            own: (field(14)?, field(15)?),
+            buried: (field(16)?, field(17)?),
+            image_kib: field(23)? / 1024,
+            resident_kib: field(24)? * process::page_kib(),
+        })
+    }
+}
+
 fn bury() {
     while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
         waitpid(None, Some(WaitPidFlag::WNOHANG))
@@ -41,12 +110,16 @@ fn bury() {
 /// The descriptor is opened first and the parent checked after it, so that a number that was reused
 /// in between never names a stranger.
 fn kill_one(member: i32, parent: i32) {
+    signal_one(member, parent, Signal::KILL);
+}
+
+fn signal_one(member: i32, parent: i32, signal: Signal) {
     let Some(pid) = rustix::process::Pid::from_raw(member) else { return };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
     let pidfd: OwnedFd = pidfd;
     if parent_of(member) == Some(parent) {
         // A process that is gone by now is what was wanted.
-        let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        let _ = pidfd_send_signal(pidfd, signal);
     }
 }
 

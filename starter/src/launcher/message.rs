@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Failure, Step};
 use crate::plan::Plan;
-use crate::report::{Disk, Usage};
+use crate::report::{Disk, Sample, Usage};
+use crate::transfer::{Delivered, Destination, Source, Stats};
 
 /// The largest message in bytes: a plan whose arguments and environment are as large as the kernel
 /// takes (2 MiB), with the job ad, fits easily.
@@ -24,16 +25,20 @@ const MAX_MESSAGE: usize = 64 << 20;
 pub(crate) enum Order {
     /// Check the plan and make the sandbox. Answer: only if it failed.
     Prepare(Box<Plan>),
-    /// Copy files in. Answer: `Fetched` or `Failed`.
-    Fetch,
+    /// Bring files in. Answer: `Fetched` or `Failed`.
+    Fetch(Source),
     /// Start the job. Answer: `Started` or `Failed`.
     Launch,
     /// Send a signal to the job's main process. No answer.
     Signal(i32),
+    /// Stop all processes of the job, or let them go on. No answer.
+    Suspend(bool),
+    /// Look at what the job uses now. Answer: `Measured`, unless it has ended meanwhile.
+    Measure,
     /// Kill the whole job, or the copy that is under way. Answer: `Ended`, as at any end, or `Failed`.
     Kill,
-    /// Copy files out. Answer: `Delivered` or `Failed`.
-    Deliver,
+    /// Take files out. Answer: `Delivered` or `Failed`.
+    Deliver(Destination),
     /// Remove the sandbox and leave. Answer: `Gone`, then the end of the stream.
     Finish,
 }
@@ -41,8 +46,8 @@ pub(crate) enum Order {
 /// Launcher to supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// Input is in the sandbox.
-    Fetched,
+    /// Input is in the sandbox; how much it was.
+    Fetched(Stats),
     /// The job's program runs.
     Started {
         /// Its process number on the machine; 0 if it could not be told.
@@ -55,13 +60,15 @@ pub(crate) enum Report {
         /// What the sandbox takes on disk.
         disk: Disk,
     },
-    /// Output is where it belongs; so many files and bytes.
-    Delivered {
-        /// Regular files copied.
-        files: u64,
-        /// Their bytes.
-        bytes: u64,
+    /// What the job uses now.
+    Measured {
+        /// Its processes.
+        sample: Sample,
+        /// What the sandbox takes on disk.
+        disk: Disk,
     },
+    /// Output is where it belongs.
+    Delivered(Delivered),
     /// An order could not be carried out.
     Failed(Failure),
     /// The sandbox is gone, or this is why not.

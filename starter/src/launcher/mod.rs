@@ -30,7 +30,7 @@ use crate::knobs::Knobs;
 use crate::plan::{Plan, Root};
 use crate::sys::privilege::Ids;
 use crate::sys::process;
-use crate::transfer::{self, Catalogue, Copying, Moved};
+use crate::transfer::{self, Catalogue, Destination, Moved, Moving, Source};
 
 /// What the launcher knows, none of it from the supervisor.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ struct State {
     plan: Option<Plan>,
     sandbox: Option<Made>,
     catalogue: Option<Catalogue>,
-    moving: Option<Copying>,
+    moving: Option<Moving>,
     cell: Option<Cell>,
     ended: Option<Ended>,
     /// Orders that wait for the copy under way.
@@ -109,7 +109,7 @@ impl Launcher<'_> {
                     Self::remove(channel, state)?;
                 }
             }
-            if let Some(end) = state.moving.as_mut().and_then(Copying::step) {
+            if let Some(end) = state.moving.as_mut().and_then(Moving::step) {
                 state.moving = None;
                 Self::moved(channel, state, end)?;
             }
@@ -169,11 +169,11 @@ impl Launcher<'_> {
         end: Result<Moved, Failure>,
     ) -> Result<(), Failure> {
         match end {
-            Ok(Moved::In(catalogue)) => {
+            Ok(Moved::In { catalogue, stats }) => {
                 state.catalogue = Some(catalogue);
-                channel.send(&Report::Fetched)
+                channel.send(&Report::Fetched(stats))
             }
-            Ok(Moved::Out { files, bytes }) => channel.send(&Report::Delivered { files, bytes }),
+            Ok(Moved::Out(delivered)) => channel.send(&Report::Delivered(delivered)),
             Err(failure) => Self::fail(channel, state, failure),
         }
     }
@@ -182,7 +182,7 @@ impl Launcher<'_> {
     fn obey(&self, order: Order, state: &mut State) -> Result<Option<Report>, Failure> {
         match order {
             Order::Prepare(plan) => self.prepare(*plan, state).map(|()| None),
-            Order::Fetch => self.fetch(state).map(|()| None),
+            Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
                 if let Some(cell) = &state.cell {
@@ -190,13 +190,23 @@ impl Launcher<'_> {
                 }
                 Ok(None)
             }
+            Order::Suspend(stop) => {
+                if let Some(cell) = &state.cell {
+                    cell.suspend(stop)?;
+                }
+                Ok(None)
+            }
+            Order::Measure => Ok(state.cell.as_ref().map(|cell| Report::Measured {
+                sample: cell.sample(),
+                disk: state.sandbox.as_ref().map(Made::measure).unwrap_or_default(),
+            })),
             Order::Kill => {
                 if let Some(cell) = &state.cell {
                     cell.kill()?;
                 }
                 Ok(None)
             }
-            Order::Deliver => self.deliver(state).map(|()| None),
+            Order::Deliver(destination) => self.deliver(&destination, state).map(|()| None),
             Order::Finish => Ok(None),
         }
     }
@@ -219,12 +229,12 @@ impl Launcher<'_> {
         Ok(())
     }
 
-    fn fetch(&self, state: &mut State) -> Result<(), Failure> {
+    fn fetch(&self, source: &Source, state: &mut State) -> Result<(), Failure> {
         let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
             return Err(out_of_order("there is no sandbox to copy to"));
         };
-        let copy = transfer::copy_in(plan, sandbox.dir.as_fd(), self.show_progress)?;
-        state.moving = Some(copy);
+        let moving = transfer::fetch(plan, source, sandbox.dir.as_fd(), self.show_progress)?;
+        state.moving = Some(moving);
         Ok(())
     }
 
@@ -243,15 +253,16 @@ impl Launcher<'_> {
         Ok(pid)
     }
 
-    fn deliver(&self, state: &mut State) -> Result<(), Failure> {
+    fn deliver(&self, destination: &Destination, state: &mut State) -> Result<(), Failure> {
         let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
             return Err(out_of_order("there is no ended job to deliver"));
         };
         let Some(before) = &state.catalogue else {
             return Err(out_of_order("this job's files are not moved"));
         };
-        let copy = transfer::copy_out(plan, sandbox.dir.as_fd(), before, self.show_progress)?;
-        state.moving = Some(copy);
+        let sandbox = sandbox.dir.as_fd();
+        let moving = transfer::deliver(plan, destination, before, sandbox, self.show_progress)?;
+        state.moving = Some(moving);
         Ok(())
     }
 }

@@ -5,10 +5,8 @@ use std::io::{Read, Write};
 
 use classad::ClassAd;
 
-use super::Parent;
 use crate::failure::{Context, Failure, Step, hold};
 use crate::job::MAX_AD;
-use crate::report::ad::Outcome;
 
 /// Input and output, opened with the rights of whoever called the starter, before they are given up.
 #[derive(Debug)]
@@ -35,8 +33,9 @@ fn invalid(message: String) -> Failure {
     Failure::job(Step::JobAd, hold::JOB_NOT_VALID, 0, message)
 }
 
-impl Parent for FileParent {
-    fn job_ad(&mut self) -> Result<ClassAd, Failure> {
+impl FileParent {
+    /// The job ad. Called once.
+    pub(crate) fn job_ad(&mut self) -> Result<ClassAd, Failure> {
         let (name, file) = &mut self.input;
         let mut text = Vec::new();
         file.take(MAX_AD + 1).read_to_end(&mut text).at(Step::JobAd, format!("reading {name}"))?;
@@ -55,9 +54,8 @@ impl Parent for FileParent {
         Ok(ad)
     }
 
-    fn started(&mut self, _pid: i32) {}
-
-    fn finished(&mut self, _outcome: &Outcome, ad: &ClassAd) -> Result<(), Failure> {
+    /// Writes the result ad.
+    pub(crate) fn finished(&mut self, ad: &ClassAd) -> Result<(), Failure> {
         let Some((name, file)) = &mut self.output else { return Ok(()) };
         let mut text = ad.to_old_bytes();
         if text.last() != Some(&b'\n') {

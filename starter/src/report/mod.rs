@@ -5,4 +5,4 @@ mod disk;
 mod usage;
 
 pub(crate) use disk::{Disk, measure};
-pub(crate) use usage::Usage;
+pub(crate) use usage::{Sample, Usage};

@@ -42,3 +42,18 @@ impl Usage {
         crate::sys::process::usage_of_children().unwrap_or_default()
     }
 }
+
+/// What a running job's processes use at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    /// How many there are.
+    pub(crate) processes: u64,
+    /// CPU time in user mode since the start, of those that have ended too.
+    pub(crate) user: Duration,
+    /// CPU time in the kernel.
+    pub(crate) system: Duration,
+    /// Sum of their resident sets, in KiB; what they share counts for each.
+    pub(crate) resident_kib: u64,
+    /// Sum of their address spaces, in KiB.
+    pub(crate) image_kib: u64,
+}

@@ -19,10 +19,11 @@ use crate::host::run_as;
 use crate::job::Job;
 use crate::knobs::Knobs;
 use crate::launcher::message::{Ended, Order, Report};
-use crate::parent::Parent;
+use crate::parent::file::FileParent;
 use crate::plan::{self, Host, Inputs, Plan, Stdio};
 use crate::report::Disk;
 use crate::report::ad::{self, Outcome};
+use crate::transfer::{Delivered, Destination, Source};
 
 /// How long a job that was asked to end may take before it is killed, where nobody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,7 +68,7 @@ struct Progress {
 
 impl Supervisor<'_> {
     /// Runs the parent's job from its ad to its result.
-    pub(crate) fn run(mut self, parent: &mut dyn Parent) -> Result<Outcome, Failure> {
+    pub(crate) fn run(mut self, parent: &mut FileParent) -> Result<Outcome, Failure> {
         let mut progress = Progress::default();
         let outcome = match self.life(parent, &mut progress) {
             Ok(outcome) => outcome,
@@ -86,14 +87,14 @@ impl Supervisor<'_> {
             pid: progress.pid,
             disk: progress.disk,
         });
-        let told = parent.finished(&outcome, &result);
+        let told = parent.finished(&result);
         let cleaned = asked.and_then(|()| self.desk.gone());
         told.and(cleaned).map(|()| outcome)
     }
 
     fn life(
         &mut self,
-        parent: &mut dyn Parent,
+        parent: &mut FileParent,
         progress: &mut Progress,
     ) -> Result<Outcome, Failure> {
         let job = Job::from_ad(parent.job_ad()?, &self.here)?;
@@ -108,9 +109,9 @@ impl Supervisor<'_> {
         let plan = progress.plan.insert(plan);
         let mut end = End { killed: false, soft: Some(job.kill_signal), hard: None };
         if plan.files.transfer {
-            self.desk.order(&Order::Fetch)?;
+            self.desk.order(&Order::Fetch(Source::Here))?;
             match self.answer(&mut End::copying())? {
-                Report::Fetched => {}
+                Report::Fetched(_) => {}
                 other => return Err(unexpected(&other)),
             }
         }
@@ -124,7 +125,6 @@ impl Supervisor<'_> {
         progress.pid = pid;
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.watch.started(plan, pid);
-        parent.started(pid);
         let (ended, disk) = match self.answer(&mut end)? {
             Report::Ended { ended, disk } => (ended, disk),
             other => return Err(unexpected(&other)),
@@ -135,10 +135,10 @@ impl Supervisor<'_> {
         }
         tracing::info!("Process exited, pid={pid}, {}", describe(&ended));
         if plan.files.transfer {
-            self.desk.order(&Order::Deliver)?;
+            self.desk.order(&Order::Deliver(Destination::Here))?;
             match self.answer(&mut End::copying())? {
-                Report::Delivered { files, bytes } => {
-                    tracing::info!("output: {files} files, {bytes} bytes");
+                Report::Delivered(Delivered { stats, .. }) => {
+                    tracing::info!("output: {} files, {} bytes", stats.files, stats.bytes);
                 }
                 other => return Err(unexpected(&other)),
             }

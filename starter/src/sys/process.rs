@@ -120,6 +120,13 @@ pub(crate) fn wait_with_usage(pid: Pid) -> io::Result<Usage> {
     }
 }
 
+/// Size of a memory page in KiB.
+pub(crate) fn page_kib() -> u64 {
+    // SAFETY: sysconf reads a constant of the machine.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).map_or(4, |bytes| bytes / 1024)
+}
+
 /// What all children that were waited for used.
 pub(crate) fn usage_of_children() -> io::Result<Usage> {
     // SAFETY: all-zero is a valid rusage; it is a plain struct of integers.

@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 
-use super::link::{Input, Link};
+use crate::parent::link::{Input, Link};
 
 /// How long one sign of life may take.
 const LIMIT: Duration = Duration::from_secs(20);

@@ -13,8 +13,8 @@ use condor_cedar::{Command, Error, Refused};
 use nix::poll::{PollFd, PollFlags};
 
 use super::commands::{self, Manners, Then};
-use super::link::{Input, Link};
 use super::orders::Asked;
+use crate::parent::link::{Input, Link};
 
 /// Longest payload of a command, bytes. Real ones have some hundred.
 const MAX_PAYLOAD: usize = 64 * 1024;

@@ -6,8 +6,8 @@ use condor_cedar::handshake::Incoming;
 use condor_cedar::message::{Done, Signal, Vacate};
 use condor_cedar::{Command, Level};
 
-use super::link::Link;
 use super::orders::Asked;
+use crate::parent::link::Link;
 
 /// What a caller has to be allowed for a command; `None` for one that isn't served, which then is
 /// refused before anything else is looked at.

@@ -13,7 +13,6 @@ mod call;
 mod commands;
 mod door;
 mod inherited;
-mod link;
 mod orders;
 mod updates;
 
@@ -33,11 +32,11 @@ use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 
 use crate::failure::{Failure, Step};
 use crate::knobs::Knobs;
+use crate::parent::link::wait;
 use alive::{KeepAlive, Rhythm};
 use call::Call;
 use commands::Manners;
 use door::Door;
-use link::wait;
 pub(crate) use orders::{Asked, Why};
 pub(crate) use updates::Machine;
 use updates::Updates;

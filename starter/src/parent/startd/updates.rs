@@ -13,7 +13,7 @@ use condor_cedar::message::{MachineAds, Update};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 
-use super::link::{Input, Link, wait};
+use crate::parent::link::{Input, Link, wait};
 
 /// Most bytes of updates that wait for a startd which doesn't read; more aren't sent.
 const MAX_PENDING: usize = 1024 * 1024;

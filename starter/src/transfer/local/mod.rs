@@ -32,7 +32,7 @@ use crate::failure::{Context, Failure, Step};
 use crate::plan::Plan;
 use crate::transfer::fault::{Direction, Trouble};
 use crate::transfer::process::{Keeps, Role};
-use crate::transfer::{Catalogue, Moved, names};
+use crate::transfer::{Catalogue, Delivered, Moved, Stats, names};
 
 /// How deep directories may be nested; every level costs both processes a descriptor.
 const MAX_DEPTH: usize = 256;
@@ -42,6 +42,12 @@ const MAX_DEPTH: usize = 256;
 struct Totals {
     files: u64,
     bytes: u64,
+}
+
+impl From<Totals> for Stats {
+    fn from(totals: Totals) -> Self {
+        Self { files: totals.files, bytes: totals.bytes }
+    }
 }
 
 /// A copy under way.
@@ -104,9 +110,11 @@ impl Copying {
         let end = self.pair.step()?;
         Some(match end {
             Ok((outside, inside)) => Ok(match self.direction {
-                Direction::In => Moved::In(inside.catalogue),
+                Direction::In => {
+                    Moved::In { catalogue: inside.catalogue, stats: inside.totals.into() }
+                }
                 Direction::Out => {
-                    Moved::Out { files: outside.totals.files, bytes: outside.totals.bytes }
+                    Moved::Out(Delivered { stats: outside.totals.into(), ..Delivered::default() })
                 }
             }),
             Err(failure) => {

@@ -81,16 +81,16 @@ impl Place {
     fn copy_in(&self) -> Result<Catalogue, Failure> {
         let sandbox = File::open(&self.sandbox).unwrap();
         match end(copy_in(&self.plan, sandbox.as_fd(), false)?)? {
-            Moved::In(catalogue) => Ok(catalogue),
-            Moved::Out { .. } => panic!("that was input"),
+            Moved::In { catalogue, .. } => Ok(catalogue),
+            Moved::Out(_) => panic!("that was input"),
         }
     }
 
     fn copy_out(&self, before: &Catalogue) -> Result<(u64, u64), Failure> {
         let sandbox = File::open(&self.sandbox).unwrap();
         match end(copy_out(&self.plan, sandbox.as_fd(), before, false)?)? {
-            Moved::Out { files, bytes } => Ok((files, bytes)),
-            Moved::In(_) => panic!("that was output"),
+            Moved::Out(delivered) => Ok((delivered.stats.files, delivered.stats.bytes)),
+            Moved::In { .. } => panic!("that was output"),
         }
     }
 

@@ -21,6 +21,7 @@ mod deliver;
 mod fetch;
 mod goahead;
 mod item;
+mod moving;
 mod select;
 mod source;
 #[cfg(test)]
@@ -36,8 +37,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub(crate) use self::ack::Stats;
-#[cfg_attr(not(test), expect(unused_imports, reason = "jobs of a pool don't get here yet"))]
-pub(crate) use self::{deliver::deliver, fetch::fetch};
+pub(crate) use self::moving::{Transferring, begin_delivery, begin_fetch};
+use self::{deliver::deliver, fetch::fetch};
 use super::Catalogue;
 
 /// The shadow, and how to talk to it.

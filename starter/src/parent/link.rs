@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// What a turn of reading brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Input {
+pub(in crate::parent) enum Input {
     /// Bytes.
     Some,
     /// Nothing, for now.
@@ -21,26 +21,29 @@ pub(super) enum Input {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(in crate::parent) struct Link {
     /// The state machine.
-    pub(super) connection: Connection,
+    pub(in crate::parent) connection: Connection,
     socket: TcpStream,
 }
 
 impl Link {
     /// A new stream on a socket.
-    pub(super) fn new(socket: TcpStream) -> io::Result<Self> {
+    pub(in crate::parent) fn new(socket: TcpStream) -> io::Result<Self> {
         Self::with_connection(Connection::new(), socket)
     }
 
     /// A stream that has begun.
-    pub(super) fn with_connection(connection: Connection, socket: TcpStream) -> io::Result<Self> {
+    pub(in crate::parent) fn with_connection(
+        connection: Connection,
+        socket: TcpStream,
+    ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self { connection, socket })
     }
 
     /// Reads what is there, once.
-    pub(super) fn fill(&mut self) -> Result<Input, StreamError> {
+    pub(in crate::parent) fn fill(&mut self) -> Result<Input, StreamError> {
         loop {
             return match self.socket.read(self.connection.space()) {
                 Ok(0) => Err(StreamError::Closed { partial: self.connection.is_partial() }),
@@ -56,7 +59,7 @@ impl Link {
     }
 
     /// Writes what the socket takes. True: nothing is left.
-    pub(super) fn flush(&mut self) -> io::Result<bool> {
+    pub(in crate::parent) fn flush(&mut self) -> io::Result<bool> {
         while !self.connection.pending().is_empty() {
             match self.socket.write(self.connection.pending()) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -70,7 +73,7 @@ impl Link {
     }
 
     /// Writes everything, unless that takes longer than allowed.
-    pub(super) fn flush_until(&mut self, end: Instant) -> io::Result<()> {
+    pub(in crate::parent) fn flush_until(&mut self, end: Instant) -> io::Result<()> {
         while !self.flush()? {
             if !wait(self.as_fd(), PollFlags::POLLOUT, end)? {
                 return Err(ErrorKind::TimedOut.into());
@@ -81,13 +84,13 @@ impl Link {
 
     /// Ends the stream so that what was written arrives: a socket that is closed with something
     /// unread in it takes back what it sent.
-    pub(super) fn close(self) {
+    pub(in crate::parent) fn close(self) {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
         self.drain();
     }
 
     /// Throws away what has come.
-    pub(super) fn drain(&self) {
+    pub(in crate::parent) fn drain(&self) {
         let mut scrap = [0; 4096];
         // A peer that goes on and on isn't listened to for long.
         for _ in 0..16 {
@@ -99,7 +102,7 @@ impl Link {
     }
 
     /// What to wait for: the peer's bytes if that is wanted, and room for what is pending.
-    pub(super) fn flags(&self, reading: bool) -> PollFlags {
+    pub(in crate::parent) fn flags(&self, reading: bool) -> PollFlags {
         let mut flags = if reading { PollFlags::POLLIN } else { PollFlags::empty() };
         if !self.connection.pending().is_empty() {
             flags |= PollFlags::POLLOUT;
@@ -115,7 +118,11 @@ impl AsFd for Link {
 }
 
 /// Waits until a descriptor is ready. False: the time is over.
-pub(super) fn wait(fd: BorrowedFd<'_>, flags: PollFlags, end: Instant) -> io::Result<bool> {
+pub(in crate::parent) fn wait(
+    fd: BorrowedFd<'_>,
+    flags: PollFlags,
+    end: Instant,
+) -> io::Result<bool> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
         // Whole milliseconds, rounded up: a part of one would be no wait at all.

@@ -1,0 +1,184 @@
+//! The requests, by HTCondor's numbers: the same in 23.9.6 and 25.14.1.
+
+use classad::ClassAd;
+use condor_cedar::{Error, Reader, Writer};
+
+/// A request to the shadow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call<'a> {
+    /// The job ad, with the key of the file transfer. The first of all.
+    JobInfo,
+    /// What this starter is and where.
+    StarterInfo(&'a ClassAd),
+    /// Sessions for reconnecting and for file transfer.
+    Sessions,
+    /// An update of the job.
+    JobUpdate(&'a ClassAd),
+    /// The job is about to run.
+    BeginExecution,
+    /// Something happened to the job.
+    Event(&'a ClassAd),
+    /// An event for the user's log, such as an error of this starter. It has no answer.
+    UserLog(&'a ClassAd),
+    /// The end. The last of all.
+    JobExit(JobExit<'a>),
+}
+
+/// How the job ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JobExit<'a> {
+    /// The status as wait(2) gives it.
+    pub(crate) status: i32,
+    /// One of HTCondor's reasons: 100 exited, 103 with a core, 107 to be requeued, 108 not started.
+    pub(crate) reason: i32,
+    /// The last update.
+    pub(crate) ad: &'a ClassAd,
+}
+
+impl Call<'_> {
+    fn number(&self) -> i64 {
+        match self {
+            Self::JobInfo => -63,
+            Self::StarterInfo(_) => -77,
+            Self::Sessions => 288,
+            Self::JobUpdate(_) => -81,
+            Self::BeginExecution => -78,
+            Self::Event(_) => 304,
+            Self::UserLog(_) => 284,
+            Self::JobExit(_) => -65,
+        }
+    }
+
+    /// Its name in HTCondor, for the log.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::JobInfo => "get_job_info",
+            Self::StarterInfo(_) => "register_starter_info",
+            Self::Sessions => "get_sec_session_info",
+            Self::JobUpdate(_) => "register_job_info",
+            Self::BeginExecution => "begin_execution",
+            Self::Event(_) => "event_notification",
+            Self::UserLog(_) => "ulog",
+            Self::JobExit(_) => "job_exit",
+        }
+    }
+
+    /// Whether the shadow says anything to it.
+    pub(crate) fn has_answer(&self) -> bool {
+        !matches!(self, Self::UserLog(_))
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.i64(self.number());
+        match self {
+            Self::JobInfo | Self::BeginExecution => {}
+            // Wishes for both sessions; there are none.
+            Self::Sessions => {
+                to.string("").string("");
+            }
+            Self::StarterInfo(ad) | Self::JobUpdate(ad) | Self::Event(ad) | Self::UserLog(ad) => {
+                to.value(*ad);
+            }
+            Self::JobExit(exit) => {
+                to.i64(exit.status).i64(exit.reason).value(exit.ad);
+            }
+        }
+    }
+}
+
+/// What the shadow answered.
+#[derive(Debug)]
+pub(crate) enum Answer<T> {
+    /// It did it.
+    Done(T),
+    /// It could not, for this errno.
+    Failed(i64),
+}
+
+impl<T> Answer<T> {
+    /// Reads a message: a value, an errno after a negative one, and the rest by `read`.
+    pub(crate) fn read(
+        mut message: Reader<'_>,
+        call: &Call<'_>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<Self, Error> {
+        let value = message.i64()?;
+        // An event has no errno: 25.14.1 answers -3 to what 23.9.6 answers 0 to, and does the same.
+        if value < 0 && !matches!(call, Call::Event(_)) {
+            return Ok(Self::Failed(message.i64()?));
+        }
+        let read = read(&mut message)?;
+        message.finish()?;
+        Ok(Self::Done(read))
+    }
+}
+
+/// A session as the shadow tells it: id, info and key.
+#[derive(Clone)]
+pub(crate) struct SessionTexts([String; 3]);
+
+impl SessionTexts {
+    /// Both: that for reconnecting, and that for file transfer.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<[Self; 2], Error> {
+        let mut one = || -> Result<Self, Error> {
+            let mut text = || -> Result<String, Error> {
+                Ok(String::from_utf8_lossy(from.string()?).into_owned())
+            };
+            Ok(Self([text()?, text()?, text()?]))
+        };
+        Ok([one()?, one()?])
+    }
+
+    /// As a claim id: `id#[info]key`.
+    pub(crate) fn claim_id(&self) -> Result<condor_cedar::session::ClaimId, Error> {
+        let [id, info, key] = &self.0;
+        condor_cedar::session::ClaimId::new(id, info, key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(call: Call<'_>) -> Vec<u8> {
+        let mut to = Writer::new(true);
+        call.write(&mut to);
+        to.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn requests_are_as_recorded() {
+        assert_eq!(written(Call::JobInfo), (-63_i64).to_be_bytes());
+        let sessions = written(Call::Sessions);
+        assert_eq!(sessions.len(), 26);
+        assert_eq!(sessions[..8], 288_i64.to_be_bytes());
+        let ad = ClassAd::new();
+        let exit = written(Call::JobExit(JobExit { status: 768, reason: 100, ad: &ad }));
+        assert_eq!(exit[..8], (-65_i64).to_be_bytes());
+        assert_eq!(exit[8..16], 768_i64.to_be_bytes());
+        assert_eq!(exit[16..24], 100_i64.to_be_bytes());
+        assert!(!Call::UserLog(&ad).has_answer() && Call::Event(&ad).has_answer());
+    }
+
+    #[test]
+    fn answers_with_and_without_an_errno() {
+        let ad = ClassAd::new();
+        let message = |numbers: &[i64]| {
+            let mut to = Writer::new(true);
+            for number in numbers {
+                to.i64(*number);
+            }
+            to.as_bytes().to_vec()
+        };
+        let read = |bytes: &[u8], call: Call<'_>| {
+            Answer::read(Reader::new(bytes, true), &call, |_| Ok(()))
+        };
+        assert!(matches!(read(&message(&[0]), Call::BeginExecution), Ok(Answer::Done(()))));
+        let failed = read(&message(&[-1, 13]), Call::BeginExecution);
+        assert!(matches!(failed, Ok(Answer::Failed(13))));
+        assert!(matches!(read(&message(&[-3]), Call::Event(&ad)), Ok(Answer::Done(()))));
+        for bad in [&[][..], &[-1], &[0, 0]] {
+            assert!(read(&message(bad), Call::BeginExecution).is_err(), "{bad:?}");
+        }
+    }
+}
