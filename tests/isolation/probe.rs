@@ -221,6 +221,19 @@ fn each_slot_has_a_log_that_tools_can_read() {
 }
 
 #[test]
+fn slot_types_and_slot_names_reach_the_configuration() {
+    let Some(machine) = Machine::new() else { return };
+    let machine = machine
+        .knob("STARTER_LOG", "$(LOG)/Own.$(STARTER_SLOT_NAME)")
+        .knob("slot_type_1.STARTER_DEBUG", "D_CAT");
+    let mut starter = machine.starter();
+    starter.args(["-f", "-local-name", "slot_type_1", "-a", "7.0", "-slot-name", "slot1_1"]);
+    machine.run_with(starter, &Job::sh("true")).ok();
+    let log = fs::read_to_string(machine.path("log/Own.slot1_1.7.0")).unwrap();
+    assert!(log.contains(" (D_ALWAYS) ** Configuration: subsystem:STARTER local:slot_type_1 "));
+}
+
+#[test]
 fn a_log_is_rotated_between_starters_and_within_one() {
     let Some(machine) = Machine::new() else { return };
     let machine = machine.knob("MAX_STARTER_LOG", "1500").knob("STARTER_DEBUG", "D_FULLDEBUG");
