@@ -19,6 +19,8 @@ pub(crate) mod hold {
     pub(crate) const UPLOAD_FILE: i32 = 12;
     /// Input files could not be fetched.
     pub(crate) const DOWNLOAD_FILE: i32 = 13;
+    /// The starter could not do its work: the schedd has the job run again instead of holding it.
+    pub(crate) const STARTER_ERROR: i32 = 1007;
 }
 
 /// What becomes of the job.

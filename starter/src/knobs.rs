@@ -99,6 +99,10 @@ knobs! {
     UID_DOMAIN uid_domain: String = Text "";
     /// Believe a job's UidDomain whoever sent it.
     TRUST_UID_DOMAIN trust_uid_domain: bool = Boolean "False";
+    /// Believe it if the shadow is on this very machine.
+    TRUST_LOCAL_UID_DOMAIN trust_local_uid_domain: bool = Boolean "True";
+    /// Machines with the same one share a file system with this one.
+    FILESYSTEM_DOMAIN filesystem_domain: String = Text "";
     /// Run jobs as the submitting user: an expression over the job ad.
     STARTER_ALLOW_RUNAS_OWNER starter_allow_runas_owner: Condition = Text "True";
     /// The account of jobs that don't run as their owner, in slots without one of SLOTn_USER; without it nobody.
@@ -141,6 +145,16 @@ knobs! {
     STARTER_NOT_RESPONDING_TIMEOUT starter_not_responding_timeout: Option<i64> = Number "";
     /// Seconds until the first sign of life to a startd that isn't in a hurry for it (25).
     STARTER_FIRST_CHILDALIVE_DELAY starter_first_childalive_delay: i64 = Number "30";
+    /// Seconds from the start of a job to the first report on what it uses.
+    STARTER_INITIAL_UPDATE_INTERVAL starter_initial_update_interval: i64 = Number "8";
+    /// Seconds between later ones.
+    STARTER_UPDATE_INTERVAL starter_update_interval: i64 = Number "300";
+    /// Seconds without a byte after which a transfer of files is given up.
+    STARTER_UPLOAD_TIMEOUT starter_upload_timeout: i64 = Number "300";
+    /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
+    SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
+    /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.
+    MEMORY_USAGE_METRIC memory_usage_metric: String = Text "((ResidentSetSize + 1023) / 1024)";
 }
 
 /// Who may look into a sandbox (JOB_EXECDIR_PERMISSIONS).

@@ -1,6 +1,7 @@
 //! The command line: the stock starter's options, and verbs for people.
 
 mod check;
+mod claim;
 mod config;
 mod invocation;
 mod plan;

@@ -38,7 +38,7 @@ fn make(path: &Path) -> Result<Plan, Failure> {
         .at(Step::JobAd, path.display())?;
     let ad = run::read_job(&path.to_string_lossy(), &text)?;
     let here = std::env::current_dir().at(Step::Configuration, "the working directory")?;
-    let job = Job::from_ad(ad, &here)?;
+    let job = Job::from_ad(ad, &here, None)?;
     let mut knobs = Knobs::read(&knobs::load(None, false)?)?;
     if knobs.execute.as_os_str().is_empty() {
         knobs.execute = "/var/lib/cloister/execute".into();

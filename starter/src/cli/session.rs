@@ -14,11 +14,11 @@ use crate::launcher::message::Channel;
 use crate::launcher::{Launcher, sandbox};
 use crate::log::{self, Settings, Start};
 use crate::parent::file::FileParent;
-use crate::plan::Stdio;
+use crate::plan::{Host, Stdio};
 use crate::report::ad::Outcome;
 use crate::supervisor::{Desk, Signals, Supervisor};
-use crate::sys::clone::{self, Side};
-use crate::sys::privilege;
+use crate::sys::clone::{self, Child, Side};
+use crate::sys::privilege::{self, Ids};
 use crate::sys::{exec, process};
 
 /// What the command line said about the job.
@@ -36,18 +36,79 @@ pub(super) struct Session {
     pub(super) verbose: bool,
 }
 
+/// What is read and opened before anything else: the admin's, not a peer's.
+pub(super) struct Ground {
+    pub(super) knobs: Knobs,
+    pub(super) host: Host,
+    /// The account of the daemons and of the supervisor.
+    pub(super) daemon: Ids,
+}
+
+impl Ground {
+    /// Reads the configuration, looks at the machine, and opens the log.
+    pub(super) fn prepare(common: &Common, for_people: bool) -> Result<Self, Failure> {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        let names = (common.local_name.as_deref(), common.slot_name.as_deref());
+        let config = crate::knobs::load_for_slot(names.0, names.1, !for_people)?;
+        let mut knobs = Knobs::read(&config)?;
+        let host = host::look()?;
+        let daemon = host::daemon_account(&knobs, &host)?;
+        host::prepare_execute(&mut knobs, &host, &daemon, for_people)?;
+        open_log(common, &knobs, &daemon, config.files(), for_people)?;
+        crate::knobs::log_warnings(&config);
+        Ok(Self { knobs, host, daemon })
+    }
+
+    /// Forks the launcher. Whoever comes back as the launcher drops what is the supervisor's alone,
+    /// and then serves.
+    pub(super) fn split(&self) -> Result<Split, Failure> {
+        let (ours, theirs) = Channel::pair().at(Step::Internal, "socketpair")?;
+        match clone::fork(nix::sched::CloneFlags::empty()).at(Step::Internal, "fork")? {
+            Side::Child => {
+                drop(ours);
+                Ok(Split::Launcher(theirs))
+            }
+            Side::Parent(launcher) => {
+                drop(theirs);
+                Ok(Split::Supervisor(ours, launcher))
+            }
+        }
+    }
+
+    /// The life of the launcher, whose supervisor has this number.
+    pub(super) fn serve(&self, channel: &Channel, supervisor: u32, for_people: bool) -> ! {
+        log::adopt();
+        let launcher = Launcher {
+            knobs: &self.knobs,
+            daemon: self.daemon.clone(),
+            privileged: self.host.privileged,
+            supervisor,
+            caller_is_submitter: for_people,
+            show_progress: for_people && io::stderr().is_terminal(),
+        };
+        launcher.serve(channel);
+        exec::leave(0)
+    }
+
+    /// Gives up the rights of root for good, as the supervisor does right after the fork.
+    pub(super) fn give_up_root(&self) -> Result<(), Failure> {
+        if self.host.privileged {
+            privilege::become_for_good(&self.daemon).at(Step::Identity, "giving up root")?;
+            privilege::no_new_privileges().at(Step::Identity, "no_new_privs")?;
+        }
+        Ok(())
+    }
+}
+
+/// Which of the two processes this is now.
+pub(super) enum Split {
+    Launcher(Channel),
+    Supervisor(Channel, Child),
+}
+
 /// Runs the job.
 pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let common = &session.common;
-    let names = (common.local_name.as_deref(), common.slot_name.as_deref());
-    let config = crate::knobs::load_for_slot(names.0, names.1, !session.for_people)?;
-    let mut knobs = Knobs::read(&config)?;
-    let host = host::look()?;
-    let daemon = host::daemon_account(&knobs, &host)?;
-    host::prepare_execute(&mut knobs, &host, &daemon, session.for_people)?;
-    open_log(common, &knobs, &daemon, config.files(), session.for_people)?;
-    crate::knobs::log_warnings(&config);
+    let ground = Ground::prepare(&session.common, session.for_people)?;
     let mut parent = FileParent {
         input: open_input(&session.input)?,
         reader: session.reader,
@@ -55,7 +116,7 @@ pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
         ids: session.ids,
     };
     let here = std::env::current_dir().at(Step::Configuration, "the working directory")?;
-    for (path, result) in sandbox::remove_stale(&knobs.execute) {
+    for (path, result) in sandbox::remove_stale(&ground.knobs.execute) {
         match result {
             Ok(()) => tracing::info!("removed {}, which a dead starter left", path.display()),
             Err(error) => tracing::warn!("{}: {error}", path.display()),
@@ -63,61 +124,37 @@ pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
     }
 
     let signals = Signals::new()?;
-    let (ours, theirs) = Channel::pair().at(Step::Internal, "socketpair")?;
-    let supervisor = std::process::id();
+    let pid = std::process::id();
     // The launcher is forked before a byte of the job is read.
-    match clone::fork(nix::sched::CloneFlags::empty()).at(Step::Internal, "fork")? {
-        Side::Child => {
-            drop((ours, parent, signals));
-            log::adopt();
-            let launcher = Launcher {
-                knobs: &knobs,
-                daemon,
-                privileged: host.privileged,
-                supervisor,
-                caller_is_submitter: session.for_people,
-                show_progress: session.for_people && io::stderr().is_terminal(),
-            };
-            launcher.serve(&theirs);
-            exec::leave(0);
+    let (channel, launcher) = match ground.split()? {
+        Split::Launcher(channel) => {
+            drop((parent, signals));
+            ground.serve(&channel, pid, session.for_people)
         }
-        Side::Parent(launcher) => {
-            drop(theirs);
-            if host.privileged {
-                privilege::become_for_good(&daemon).at(Step::Identity, "giving up root")?;
-                privilege::no_new_privileges().at(Step::Identity, "no_new_privs")?;
-            }
-            let mut tree = Tree { verbose: session.for_people && session.verbose };
-            let supervisor = Supervisor {
-                desk: Desk::new(ours, signals),
-                knobs: &knobs,
-                host,
-                stdio: session.stdio,
-                unnamed_output: if session.for_people { Stdio::Inherit } else { Stdio::Null },
-                here,
-                caller_is_submitter: session.for_people,
-                watch: &mut tree,
-            };
-            let outcome = supervisor.run(&mut parent);
-            // The launcher leaves by itself once its channel is closed.
-            let _ = process::wait_with_usage(launcher.pid);
-            outcome
-        }
-    }
+        Split::Supervisor(channel, launcher) => (channel, launcher),
+    };
+    ground.give_up_root()?;
+    let mut tree = Tree { verbose: session.for_people && session.verbose };
+    let supervisor = Supervisor {
+        desk: Desk::new(channel, signals),
+        knobs: &ground.knobs,
+        host: ground.host.clone(),
+        stdio: session.stdio,
+        unnamed_output: if session.for_people { Stdio::Inherit } else { Stdio::Null },
+        here,
+        caller_is_submitter: session.for_people,
+        watch: &mut tree,
+    };
+    let outcome = supervisor.run(&mut parent);
+    // The launcher leaves by itself once its channel is closed.
+    let _ = process::wait_with_usage(launcher.pid);
+    outcome
 }
 
 /// For calls that can't be served: the reason goes to the log, where an admin looks for it, and to the
 /// caller. The exit code is that of a starter that could not do its work.
 pub(super) fn refuse(common: &Common, why: &str) -> u8 {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let log = || -> Result<(), Failure> {
-        let names = (common.local_name.as_deref(), common.slot_name.as_deref());
-        let config = crate::knobs::load_for_slot(names.0, names.1, true)?;
-        let knobs = Knobs::read(&config)?;
-        let daemon = host::daemon_account(&knobs, &host::look()?)?;
-        open_log(common, &knobs, &daemon, config.files(), false)
-    };
-    if let Err(failure) = log() {
+    if let Err(failure) = Ground::prepare(common, false) {
         complain!("cloister: {}: {failure}", failure.step);
     }
     tracing::error!("{why}");

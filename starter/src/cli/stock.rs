@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::invocation::{Common, Files, Ids, Invocation};
-use super::probe;
 use super::session::{self, Session};
+use super::{claim, probe};
 use crate::failure::{Disposition, Failure, Step};
 use crate::log;
 use crate::parent::file;
@@ -20,13 +20,14 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     match Invocation::read(arguments)? {
         Invocation::Probe => Ok(probe::main()),
         Invocation::Standalone { files, ids, common } => Ok(standalone(files, ids, common)),
-        Invocation::Claim { common, .. }
-        | Invocation::Local { common, .. }
-        | Invocation::Keyword { common, .. } => Ok(session::refuse(
-            &common,
-            "started by a startd or a schedd: this version runs jobs from a file only, do not set \
-             STARTER to it in a pool",
-        )),
+        Invocation::Claim { common, .. } => Ok(claim::main(&common)),
+        Invocation::Local { common, .. } | Invocation::Keyword { common, .. } => {
+            Ok(session::refuse(
+                &common,
+                "the local universe and jobs from the configuration are not supported: leave STARTER_LOCAL \
+             as it was",
+            ))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which files a job wants moved.
 
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use classad::ClassAd;
 
@@ -18,16 +18,53 @@ pub(crate) struct Transfer {
     pub(crate) output: Option<Vec<PathBuf>>,
     /// `TransferOutputRemaps`: name in the sandbox, path at the submit side.
     pub(crate) remaps: Vec<(PathBuf, PathBuf)>,
+    /// `WhenToTransferOutput`.
+    pub(crate) when: When,
+    /// `PreserveRelativePaths`: what is listed as `d/e` keeps its directory.
+    pub(crate) preserve_paths: bool,
+}
+
+/// When output is taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Once the job has ended by itself.
+    #[default]
+    Exit,
+    /// Then, and when it is evicted with time to end.
+    ExitOrEvict,
+    /// Once it has ended successfully.
+    Success,
+}
+
+impl When {
+    fn from_ad(ad: &ClassAd) -> Result<Self, Failure> {
+        let Some(word) = text(ad, "WhenToTransferOutput")? else { return Ok(Self::Exit) };
+        match word.to_ascii_uppercase().as_str() {
+            "ON_EXIT" => Ok(Self::Exit),
+            "ON_EXIT_OR_EVICT" => Ok(Self::ExitOrEvict),
+            "ON_SUCCESS" => Ok(Self::Success),
+            _ => Err(invalid(format!(
+                "WhenToTransferOutput is {word}: ON_EXIT, ON_EXIT_OR_EVICT or ON_SUCCESS is needed"
+            ))),
+        }
+    }
 }
 
 impl Transfer {
     /// `None` if the job does not want its files moved.
-    pub(super) fn from_ad(ad: &ClassAd) -> Result<Option<Self>, Failure> {
+    pub(super) fn from_ad(
+        ad: &ClassAd,
+        file_system: Option<&str>,
+    ) -> Result<Option<Self>, Failure> {
         let wanted = match text(ad, "ShouldTransferFiles")?.map(|word| word.to_ascii_uppercase()) {
             None => false,
             Some(word) => match word.as_str() {
                 "YES" | "ALWAYS" | "TRUE" => true,
-                "NO" | "NEVER" | "FALSE" | "IF_NEEDED" => false,
+                "NO" | "NEVER" | "FALSE" => false,
+                "IF_NEEDED" => {
+                    let theirs = ad.eval_string("FileSystemDomain").unwrap_or_default();
+                    file_system.is_some_and(|ours| !ours.eq_ignore_ascii_case(&theirs))
+                }
                 _ => {
                     return Err(invalid(format!(
                         "ShouldTransferFiles is {word}: YES, NO or IF_NEEDED is needed"
@@ -41,7 +78,12 @@ impl Transfer {
         let output = match ad.eval_string("TransferOutput") {
             None => None,
             Some(list) => {
-                Some(words(&list).map(inside_sandbox).collect::<Result<Vec<_>, Failure>>()?)
+                let output = |word| match file_system {
+                    // As in stock, with the rights of the job and as it sees them.
+                    Some(_) if Path::new(word).is_absolute() => without_parents(word),
+                    _ => inside_sandbox(word),
+                };
+                Some(words(&list).map(output).collect::<Result<Vec<_>, Failure>>()?)
             }
         };
         Ok(Some(Self {
@@ -51,6 +93,8 @@ impl Transfer {
                 .collect(),
             output,
             remaps: remaps(&text(ad, "TransferOutputRemaps")?.unwrap_or_default())?,
+            when: When::from_ad(ad)?,
+            preserve_paths: ad.eval_bool("PreserveRelativePaths").unwrap_or(false),
         }))
     }
 }
@@ -71,6 +115,14 @@ fn inside_sandbox(word: &str) -> Result<PathBuf, Failure> {
             "TransferOutput names {word}, which is outside the sandbox: use a path relative to it"
         )))
     }
+}
+
+fn without_parents(word: &str) -> Result<PathBuf, Failure> {
+    let path = PathBuf::from(word);
+    if path.components().any(|part| part == Component::ParentDir) {
+        return Err(invalid(format!("TransferOutput names {word}: a path without .. is needed")));
+    }
+    Ok(path)
 }
 
 /// `name = path; name2 = path2`, with `\` before a `;` or `=` that belongs to a name.
@@ -120,15 +172,16 @@ mod tests {
 
     #[test]
     fn nothing_is_moved_unless_the_job_says_so() {
-        assert_eq!(Transfer::from_ad(&ad("Cmd = \"x\"\n")).unwrap(), None);
+        assert_eq!(Transfer::from_ad(&ad("Cmd = \"x\"\n"), None).unwrap(), None);
     }
 
     #[test]
     fn lists_and_remaps_are_read() {
-        let transfer = Transfer::from_ad(&ad(
-            "ShouldTransferFiles = \"YES\"\nTransferInput = \"a, b/ ,/c\"\n\
-             TransferOutput = \"out,d/e\"\nTransferOutputRemaps = \"out = res/o; d/e=/x/y\"\n",
-        ))
+        let transfer = Transfer::from_ad(
+            &ad("ShouldTransferFiles = \"YES\"\nTransferInput = \"a, b/ ,/c\"\n\
+             TransferOutput = \"out,d/e\"\nTransferOutputRemaps = \"out = res/o; d/e=/x/y\"\n"),
+            None,
+        )
         .unwrap()
         .unwrap();
         assert_eq!(transfer.input, ["a", "b/", "/c"]);
@@ -144,7 +197,7 @@ mod tests {
     fn output_stays_in_the_sandbox() {
         for name in ["../x", "/etc/passwd", "a/../../b"] {
             let text = format!("ShouldTransferFiles = \"YES\"\nTransferOutput = \"{name}\"\n");
-            assert!(Transfer::from_ad(&ad(&text)).is_err(), "{name}");
+            assert!(Transfer::from_ad(&ad(&text), None).is_err(), "{name}");
         }
     }
 }

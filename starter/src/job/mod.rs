@@ -11,9 +11,10 @@ use classad::ClassAd;
 
 pub(crate) use arguments::{parse_v1, parse_v2};
 pub(crate) use environment::{Variables, parse_env_either, parse_env_v1, parse_env_v2};
-pub(crate) use files::Transfer;
+pub(crate) use files::{Transfer, When};
 
 use crate::failure::{Failure, Step, hold};
+use crate::launcher::message::Status;
 
 /// The largest job ad that is read, in bytes. Real ones have tens of kilobytes.
 pub(crate) const MAX_AD: u64 = 16 << 20;
@@ -53,13 +54,20 @@ pub(crate) struct Job {
     pub(crate) kill_signal: i32,
     /// `RequestCpus`, at least 1.
     pub(crate) cpus: i64,
+    /// `SpooledOutputFiles`: output that came back from an earlier run.
+    pub(crate) spooled: Vec<String>,
     /// The ad itself, for expressions that an admin configured over it and for the copy in the sandbox.
     pub(crate) ad: ClassAd,
 }
 
 impl Job {
-    /// Reads the ad. `here` is the directory that a relative `Iwd` is taken from.
-    pub(crate) fn from_ad(ad: ClassAd, here: &Path) -> Result<Self, Failure> {
+    /// Reads the ad. `here` is the directory that a relative `Iwd` is taken from; `file_system` the
+    /// FILESYSTEM_DOMAIN of this machine, where the job may come from one with another.
+    pub(crate) fn from_ad(
+        ad: ClassAd,
+        here: &Path,
+        file_system: Option<&str>,
+    ) -> Result<Self, Failure> {
         let universe = ad.eval_i64("JobUniverse").unwrap_or(5);
         if !matches!(universe, 5 | 12) {
             return Err(invalid(format!(
@@ -71,7 +79,7 @@ impl Job {
             Some(cmd) => PathBuf::from(cmd),
             None => return Err(invalid("the job ad has no Cmd: name the program to run")),
         };
-        let transfer = Transfer::from_ad(&ad)?;
+        let transfer = Transfer::from_ad(&ad, file_system)?;
         Ok(Self {
             cluster: ad.eval_i64("ClusterId").unwrap_or(1),
             proc: ad.eval_i64("ProcId").unwrap_or(0),
@@ -90,6 +98,9 @@ impl Job {
             root: text(&ad, "RequestedChroot")?,
             core_size: ad.eval_i64("CoreSize"),
             kill_signal: kill_signal(&ad),
+            spooled: text(&ad, "SpooledOutputFiles")?
+                .map(|list| list.split(',').map(|name| name.trim().to_owned()).collect())
+                .unwrap_or_default(),
             cpus: ad
                 .eval_i64("CpusProvisioned")
                 .or_else(|| ad.eval_i64("RequestCpus"))
@@ -97,6 +108,20 @@ impl Job {
                 .max(1),
             ad,
         })
+    }
+
+    /// Whether an end counts as success, by `JobSuccessExitCode` and its like: exit code 0 unless the
+    /// job says otherwise.
+    pub(crate) fn succeeded(&self, status: Status) -> bool {
+        let by_signal = self.ad.eval_bool("JobSuccessExitBySignal").unwrap_or(false);
+        match status {
+            Status::Exited(code) => {
+                !by_signal && i64::from(code) == self.ad.eval_i64("JobSuccessExitCode").unwrap_or(0)
+            }
+            Status::Signaled(signal, _) => {
+                by_signal && Some(i64::from(signal)) == self.ad.eval_i64("JobSuccessExitSignal")
+            }
+        }
     }
 
     /// `cluster.proc`.

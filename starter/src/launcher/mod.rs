@@ -174,6 +174,8 @@ impl Launcher<'_> {
                 channel.send(&Report::Fetched(stats))
             }
             Ok(Moved::Out(delivered)) => channel.send(&Report::Delivered(delivered)),
+            // Output may be tried once more.
+            Err(failure) if state.catalogue.is_some() => channel.send(&Report::Failed(failure)),
             Err(failure) => Self::fail(channel, state, failure),
         }
     }

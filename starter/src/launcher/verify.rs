@@ -112,7 +112,7 @@ mod tests {
     fn honest() -> Plan {
         let text = "Cmd = \"/bin/true\"\nIwd = \"/\"\nOwner = \"alice\"\n\
                     ShouldTransferFiles = \"YES\"\nRequestedChroot = \"EL9\"\n";
-        let job = Job::from_ad(ClassAd::parse_old(text).unwrap(), Path::new("/")).unwrap();
+        let job = Job::from_ad(ClassAd::parse_old(text).unwrap(), Path::new("/"), None).unwrap();
         crate::plan::make(Inputs {
             job: &job,
             knobs: &knobs(),

@@ -53,16 +53,13 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     };
 
     let sandbox = Sandbox {
-        execute: knobs.execute.clone(),
-        slot: format!("dir_{}", host.pid),
-        nested: knobs.starter_nested_scratch,
         pool: inputs.pool,
-        mode: knobs.job_execdir_permissions.mode(),
         directories,
         files: vec![
             (".job.ad".to_owned(), public(&job.ad)),
             (".machine.ad".to_owned(), public(inputs.machine)),
         ],
+        ..Sandbox::of(knobs, host)
     };
     let directory = match job.transfer {
         Some(_) => sandbox.path(),

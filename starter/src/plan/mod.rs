@@ -23,6 +23,7 @@ pub(crate) use make::{Inputs, make};
 pub(crate) use mounts::{Mount, What};
 pub(crate) use roots::{NamedRoot, named_roots};
 
+use crate::knobs::Knobs;
 use crate::sys::privilege::Ids;
 
 /// What is known about the machine before the plan is made.
@@ -71,6 +72,19 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
+    /// That of a starter, still without anything in it.
+    pub(crate) fn of(knobs: &Knobs, host: &Host) -> Self {
+        Self {
+            execute: knobs.execute.clone(),
+            slot: format!("dir_{}", host.pid),
+            nested: knobs.starter_nested_scratch,
+            pool: false,
+            mode: knobs.job_execdir_permissions.mode(),
+            directories: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
     /// The slot's directory, `EXECUTE/dir_N`.
     pub(crate) fn slot_path(&self) -> PathBuf {
         self.execute.join(&self.slot)

@@ -11,7 +11,7 @@ use crate::knobs::Knobs;
 
 fn job(lines: &str) -> Job {
     let text = format!("Cmd = \"/bin/true\"\nIwd = \"/home/alice\"\nOwner = \"alice\"\n{lines}");
-    Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/")).unwrap()
+    Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/"), None).unwrap()
 }
 
 fn knobs() -> Knobs {

@@ -66,11 +66,12 @@ pub(crate) fn result(result: &Result<'_>) -> ClassAd {
 }
 
 /// Microseconds are as fine as the kernel's own figures, and print short.
-fn seconds(time: Duration) -> f64 {
+pub(crate) fn seconds(time: Duration) -> f64 {
     Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)).as_secs_f64()
 }
 
-fn isolation(ad: &mut ClassAd, plan: &Plan) {
+/// What isolation was applied, in words.
+pub(crate) fn isolation(ad: &mut ClassAd, plan: &Plan) {
     ad.insert_value("AssignedIsolation", plan.applied().join(" "));
     if !plan.not_applied.is_empty() {
         ad.insert_value("IsolationNotApplied", plan.not_applied.join("; "));
@@ -81,7 +82,8 @@ fn isolation(ad: &mut ClassAd, plan: &Plan) {
     ad.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
 }
 
-fn exit(ad: &mut ClassAd, status: Status) {
+/// How the job's main process ended.
+pub(crate) fn exit(ad: &mut ClassAd, status: Status) {
     match status {
         Status::Exited(code) => {
             ad.insert_value("ExitBySignal", false);

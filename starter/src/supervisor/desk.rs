@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 
-use super::signals::{Asked, Signals};
+use super::signals::Signals;
 use crate::failure::{Context, Failure, Step};
 use crate::launcher::message::{Channel, Order, Report};
 
@@ -17,13 +18,13 @@ pub(crate) struct Desk {
     channel: Channel,
     signals: Signals,
     reports: VecDeque<Report>,
-    asked: VecDeque<Asked>,
+    pending: VecDeque<Signal>,
 }
 
 impl Desk {
     /// A desk with nothing on it.
     pub(crate) fn new(channel: Channel, signals: Signals) -> Self {
-        Self { channel, signals, reports: VecDeque::new(), asked: VecDeque::new() }
+        Self { channel, signals, reports: VecDeque::new(), pending: VecDeque::new() }
     }
 
     /// Gives the launcher an order.
@@ -37,32 +38,39 @@ impl Desk {
         self.reports.pop_front()
     }
 
-    /// What somebody asked for, if anybody did.
-    pub(super) fn asked(&mut self) -> Option<Asked> {
-        self.asked.pop_front()
+    /// The next signal, if one has come.
+    pub(super) fn signal(&mut self) -> Option<Signal> {
+        self.pending.pop_front()
     }
 
-    /// Waits until there is something on the desk, or until the time has come.
-    pub(super) fn wait(&mut self, until: Option<Instant>) -> Result<(), Failure> {
+    /// Waits until there is something on the desk or at one of the other sources, or until the time
+    /// has come.
+    pub(super) fn wait(
+        &mut self,
+        until: Option<Instant>,
+        others: &[PollFd<'_>],
+    ) -> Result<(), Failure> {
         let timeout = match until {
             None => PollTimeout::NONE,
             Some(when) => PollTimeout::try_from(when.saturating_duration_since(Instant::now()))
                 .unwrap_or(PollTimeout::MAX),
         };
-        let mut fds = [
+        let mut fds = vec![
             PollFd::new(self.channel.stream().as_fd(), PollFlags::POLLIN),
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
         ];
+        fds.extend_from_slice(others);
         match poll(&mut fds, timeout) {
             Err(Errno::EINTR) => return Ok(()),
             result => result.at(Step::Watch, "poll")?,
         };
-        let [launcher, signal] = fds.map(|fd| fd.any().unwrap_or(false));
+        let ready = |index: usize| fds.get(index).and_then(PollFd::any).unwrap_or(false);
+        let (launcher, signal) = (ready(0), ready(1));
         if launcher {
             self.reports.push_back(self.channel.receive()?.ok_or_else(launcher_gone)?);
         }
         if signal {
-            self.asked.extend(self.signals.read()?);
+            self.pending.extend(self.signals.read()?);
         }
         Ok(())
     }

@@ -7,46 +7,33 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::failure::{Context, Failure, Step};
 
-/// What a signal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// End the job in an orderly way.
-    Soft,
-    /// End it now.
-    Hard,
-}
+/// Those that mean something to a starter: SIGTERM and SIGINT ask for an orderly end, SIGQUIT for a
+/// quick one; of a pool's daemons SIGHUP means to read the configuration again and SIGUSR1 that the
+/// job is removed, from a terminal both mean an orderly end.
+const MEANT: [Signal; 5] =
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGUSR1];
 
-impl Asked {
-    /// Whether the job gets no time.
-    pub(crate) fn is_hard(self) -> bool {
-        self == Self::Hard
-    }
-}
-
-/// The signals that mean something to a starter.
+/// Signals, collected.
 #[derive(Debug)]
 pub(crate) struct Signals(SignalFd);
 
 impl Signals {
-    /// Blocks the signals for this process and those it forks, and collects them here. SIGTERM,
-    /// SIGINT and SIGHUP ask for an orderly end, SIGQUIT for a quick one, as daemons of HTCondor do.
+    /// Blocks the signals for this process and those it forks, and collects them here. Others are no
+    /// longer blocked, as a startd has them for its children.
     pub(crate) fn new() -> Result<Self, Failure> {
         let mut set = SigSet::empty();
-        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        for signal in MEANT {
             set.add(signal);
         }
-        set.thread_block().at(Step::Internal, "blocking signals")?;
+        set.thread_set_mask().at(Step::Internal, "blocking signals")?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         SignalFd::with_flags(&set, flags).map(Self).at(Step::Internal, "signalfd")
     }
 
     /// The next signal, if one is waiting.
-    pub(crate) fn read(&self) -> Result<Option<Asked>, Failure> {
+    pub(crate) fn read(&self) -> Result<Option<Signal>, Failure> {
         let info = self.0.read_signal().at(Step::Internal, "reading signals")?;
-        Ok(info.map(|info| match Signal::try_from(i32::try_from(info.ssi_signo).unwrap_or(0)) {
-            Ok(Signal::SIGQUIT) => Asked::Hard,
-            _ => Asked::Soft,
-        }))
+        Ok(info.and_then(|info| Signal::try_from(i32::try_from(info.ssi_signo).unwrap_or(0)).ok()))
     }
 }
 

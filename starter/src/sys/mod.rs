@@ -1,6 +1,7 @@
 //! Typed kernel interfaces that neither nix nor rustix has; the only code that may say `unsafe`.
 
 pub(crate) mod clone;
+pub(crate) mod environment;
 pub(crate) mod exec;
 pub(crate) mod inherited;
 pub(crate) mod keyring;

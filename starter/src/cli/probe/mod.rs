@@ -142,7 +142,7 @@ fn offers(ad: &mut Ad, machine: &Machine, complaints: &mut Vec<String>) {
 fn isolation(knobs: &Knobs, host: &Host, daemon: &Ids) -> Result<Vec<&'static str>, Failure> {
     let mut ad = ClassAd::new();
     ad.insert_value("Cmd", "/bin/true");
-    let job = Job::from_ad(ad, Path::new("/"))?;
+    let job = Job::from_ad(ad, Path::new("/"), None)?;
     let account = Account { name: "nobody".to_owned(), ids: daemon.clone(), home: "/".into() };
     let plan = plan::make(Inputs {
         job: &job,

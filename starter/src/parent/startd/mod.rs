@@ -3,11 +3,6 @@
 //! Everything runs in the caller's poll loop: [`Startd::sources`] and [`Startd::due`] say what to wait
 //! for, and [`Startd::step`] does what can be done without waiting.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "the supervisor's life in a pool is not there yet")
-)]
-
 mod alive;
 mod call;
 mod commands;
@@ -159,11 +154,6 @@ impl Startd {
         &self.address
     }
 
-    /// The startd's release, if it said so.
-    pub(crate) fn release(&self) -> Option<Release> {
-        self.release
-    }
-
     /// Whether the startd speaks as 25 does: it vacates with a command, and not with signals. One that
     /// doesn't say is taken for an old one, until its ad tells more.
     pub(crate) fn is_new(&self) -> bool {
@@ -173,11 +163,6 @@ impl Startd {
     /// Lets the holder of a session in, as far as the session reaches.
     pub(crate) fn add_session(&mut self, session: Session) {
         self.sessions.insert(session);
-    }
-
-    /// Doesn't let the holder of a session in any more.
-    pub(crate) fn remove_session(&mut self, id: &str) {
-        self.sessions.remove(id);
     }
 
     /// What to wait for.

@@ -37,7 +37,7 @@ impl Place {
              TransferExecutable = false\n",
             home.display()
         );
-        let job = Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/"));
+        let job = Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/"), None);
         let plan = crate::plan::make(Inputs {
             job: &job.unwrap(),
             knobs: &Knobs::from_text(&format!("EXECUTE = {}", dir.path().display())),

@@ -1,0 +1,345 @@
+//! What the shadow and the startd are told, as ads (23.9.6 and 25.14.1).
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use classad::{ClassAd, Expr};
+
+use crate::failure::Failure;
+use crate::knobs::Knobs;
+use crate::launcher::message::{Ended, Status};
+use crate::parent::startd::Release;
+use crate::plan::Plan;
+use crate::report::ad::{exit, isolation, seconds};
+use crate::report::{Disk, Sample};
+use crate::{abilities, version};
+
+use super::ending::Ending;
+
+/// Longest time between two updates that is promised, as a multiple of the usual one: updates may
+/// take a tenth of the time.
+const SLACK: i64 = 10;
+/// The promise of no further update.
+const NO_PROMISE: i64 = -1;
+
+/// First release whose shadow wants the whole ad of the slot.
+const SLOT_AD: Release = Release(24, 1);
+/// First release whose shadow has no use for `ToE`.
+const NO_TOE: Release = Release(24, 1);
+
+/// Attributes of the slot that describe what the job gets of a resource.
+fn resources(slot: &ClassAd) -> Vec<String> {
+    let list = slot.eval_string("MachineResources").unwrap_or_default();
+    list.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// Who this starter is (`register_starter_info`).
+pub(super) fn starter(
+    slot: &ClassAd,
+    address: &str,
+    scratch: &Path,
+    knobs: &Knobs,
+    shadow: Option<Release>,
+) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.insert_value("StarterIpAddr", address.to_owned());
+    ad.insert_value("MyAddress", address.to_owned());
+    ad.insert_value("CondorVersion", version::CONDOR_VERSION);
+    ad.insert_value("CondorPlatform", version::CONDOR_PLATFORM);
+    ad.insert_value("HasReconnect", abilities::RECONNECT);
+    ad.insert_value("UidDomain", knobs.uid_domain.clone());
+    ad.insert_value("FileSystemDomain", knobs.filesystem_domain.clone());
+    ad.insert_value("CondorScratchDir", scratch.to_string_lossy().into_owned());
+    let mut names: Vec<String> =
+        ["Name", "Machine", "MachineResources"].map(str::to_owned).to_vec();
+    for resource in resources(slot) {
+        names.push(format!("Assigned{resource}"));
+        names.push(resource);
+    }
+    copy(&mut ad, slot, &names);
+    if shadow.is_some_and(|release| release >= SLOT_AD) {
+        ad.insert("SlotAd", slot.without_private());
+    }
+    ad
+}
+
+/// The first update: what the slot has set aside for the job.
+pub(super) fn provisioned(slot: &ClassAd, plan: &Plan) -> ClassAd {
+    let mut ad = ClassAd::new();
+    let resources = resources(slot);
+    for resource in resources.iter().filter(|name| !name.eq_ignore_ascii_case("swap")) {
+        if let Some(amount) = slot.get(resource) {
+            ad.insert(format!("{resource}Provisioned").as_str(), amount.clone());
+        }
+        copy(&mut ad, slot, &[format!("Assigned{resource}")]);
+    }
+    if !resources.is_empty() {
+        ad.insert_value("ProvisionedResources", resources.join(" "));
+    }
+    isolation(&mut ad, plan);
+    promise(&mut ad, NO_PROMISE);
+    ad
+}
+
+fn copy(to: &mut ClassAd, from: &ClassAd, names: &[String]) {
+    for name in names {
+        if let Some((name, value)) = from.get_entry(name) {
+            to.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+fn promise(ad: &mut ClassAd, seconds: i64) {
+    ad.insert_value("_condor_JOBINFO_MAXINTERVAL", seconds);
+}
+
+/// What is known of the job once its program has started.
+#[derive(Clone, Debug)]
+pub(super) struct Figures {
+    pid: i32,
+    started: SystemTime,
+    clock: Instant,
+    /// Whether it is suspended.
+    pub(super) suspended: bool,
+    /// The last look at its processes, with the largest memory so far.
+    sample: Sample,
+    /// The last look at its sandbox.
+    disk: Disk,
+    /// The end, and how long the job ran.
+    ended: Option<(Ended, Duration)>,
+}
+
+impl Figures {
+    /// Of a program that has just started.
+    pub(super) fn new(pid: i32) -> Self {
+        Self {
+            pid,
+            started: SystemTime::now(),
+            clock: Instant::now(),
+            suspended: false,
+            sample: Sample { processes: 1, ..Sample::default() },
+            disk: Disk::default(),
+            ended: None,
+        }
+    }
+
+    /// A look at the running job. Memory is reported at its largest, and CPU time never shrinks.
+    pub(super) fn look(&mut self, sample: Sample, disk: Disk) {
+        let before = self.sample;
+        self.sample = Sample {
+            processes: sample.processes,
+            user: before.user.max(sample.user),
+            system: before.system.max(sample.system),
+            resident_kib: before.resident_kib.max(sample.resident_kib),
+            image_kib: before.image_kib.max(sample.image_kib),
+        };
+        self.disk = disk;
+    }
+
+    /// The end, with the kernel's own figures.
+    pub(super) fn end(&mut self, ended: Ended, disk: Disk) {
+        let peak = ended.usage.peak_memory_kib;
+        let sample = Sample {
+            processes: 0,
+            user: ended.usage.user,
+            system: ended.usage.system,
+            resident_kib: peak,
+            image_kib: peak,
+        };
+        self.look(sample, disk);
+        self.suspended = false;
+        self.ended = Some((ended, self.clock.elapsed()));
+    }
+
+    /// Process number of the job's main process on the machine.
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// How the job ended, if it has.
+    fn status(&self) -> Option<Status> {
+        self.ended.as_ref().map(|(ended, _)| ended.status)
+    }
+
+    /// An update while the job runs, and the first one after its end.
+    pub(super) fn running(&self, knobs: &Knobs) -> ClassAd {
+        let mut ad = self.common(knobs);
+        ad.insert_value("JobState", if self.suspended { "Suspended" } else { "Running" });
+        promise(&mut ad, knobs.starter_update_interval.saturating_mul(SLACK));
+        ad
+    }
+
+    /// The same, with the account of the end that a shadow of 23 makes an event of.
+    pub(super) fn reaped(
+        &self,
+        knobs: &Knobs,
+        ending: &Ending,
+        shadow: Option<Release>,
+    ) -> ClassAd {
+        let mut ad = self.running(knobs);
+        if shadow.is_none_or(|release| release < NO_TOE)
+            && let Some(status) = self.status()
+            && ending.how.is_none()
+        {
+            ad.insert("ToE", ticket(status));
+        }
+        ad
+    }
+
+    /// The report of the end.
+    pub(super) fn exited(&self, knobs: &Knobs) -> ClassAd {
+        let mut ad = self.common(knobs);
+        ad.insert_value("JobState", "Exited");
+        if let Some((ended, time)) = &self.ended {
+            exit(&mut ad, ended.status);
+            ad.insert_value("JobDuration", seconds(*time));
+        }
+        promise(&mut ad, NO_PROMISE);
+        ad
+    }
+
+    /// What goes along with the last words.
+    pub(super) fn last(&self) -> ClassAd {
+        let mut ad = ClassAd::new();
+        self.space(&mut ad);
+        ad.insert_value("CpusUsage", self.cpus());
+        ad
+    }
+
+    fn common(&self, knobs: &Knobs) -> ClassAd {
+        let mut ad = ClassAd::new();
+        let since = self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        ad.insert_value("JobPid", i64::from(self.pid));
+        ad.insert_value("NumPids", number(self.sample.processes));
+        ad.insert_value("JobStartDate", number(since.as_secs()));
+        ad.insert_value("RemoteUserCpu", seconds(self.sample.user));
+        ad.insert_value("RemoteSysCpu", seconds(self.sample.system));
+        ad.insert_value("ImageSize", number(self.sample.image_kib));
+        ad.insert_value("ResidentSetSize", number(self.sample.resident_kib));
+        if let Ok(metric) = Expr::parse_old(&knobs.memory_usage_metric) {
+            ad.insert("MemoryUsage", metric);
+        }
+        if let Some((ended, _)) = &self.ended {
+            ad.insert_value("BlockReadKbytes", number(ended.usage.blocks_read / 2));
+            ad.insert_value("BlockWriteKbytes", number(ended.usage.blocks_written / 2));
+        }
+        ad.insert_value("CpusUsage", self.cpus());
+        ad.insert_value("StatsLifetime", number(self.time().as_secs()));
+        self.space(&mut ad);
+        ad
+    }
+
+    fn space(&self, ad: &mut ClassAd) {
+        // Zero would mean that it is empty, which no sandbox is: it hasn't been looked at yet.
+        if self.disk != Disk::default() {
+            ad.insert_value("DiskUsage", number(self.disk.kib));
+            ad.insert_value("ScratchDirFileCount", number(self.disk.files));
+        }
+    }
+
+    fn time(&self) -> Duration {
+        self.ended.as_ref().map_or_else(|| self.clock.elapsed(), |(_, time)| *time)
+    }
+
+    /// CPUs in use on average.
+    fn cpus(&self) -> f64 {
+        let used = (self.sample.user + self.sample.system).as_secs_f64();
+        used / self.time().as_secs_f64().max(0.001)
+    }
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The ticket of execution of a job that ended by itself.
+fn ticket(status: Status) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.insert_value("Who", "itself");
+    ad.insert_value("How", "OF_ITS_OWN_ACCORD");
+    ad.insert_value("HowCode", 0);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    ad.insert_value("When", number(now.as_secs()));
+    match status {
+        Status::Exited(code) => {
+            ad.insert_value("ExitBySignal", false);
+            ad.insert_value("ExitCode", i64::from(code));
+        }
+        Status::Signaled(signal, _) => {
+            ad.insert_value("ExitBySignal", true);
+            ad.insert_value("ExitSignal", i64::from(signal));
+        }
+    }
+    ad
+}
+
+/// `RemoteErrorEvent`: something went wrong here, and what is to become of the job.
+pub(super) fn error(failure: &Failure, code: i32, subcode: i32) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.insert_value("MyType", "RemoteErrorEvent");
+    ad.insert_value("EventTypeNumber", 21);
+    ad.insert_value(
+        "EventTime",
+        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
+    );
+    ad.insert_value("Daemon", "starter");
+    ad.insert_value("ErrorMsg", failure.message.clone());
+    ad.insert_value("HoldReasonCode", i64::from(code));
+    ad.insert_value("HoldReasonSubCode", i64::from(subcode));
+    ad
+}
+
+/// `ActivationExecutionExit`: the job's processes are gone, output comes next.
+pub(super) fn execution_exit() -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.insert_value("EventType", "ActivationExecutionExit");
+    ad
+}
+
+/// The status as wait(2) has it.
+pub(super) fn wait_status(status: Status) -> i32 {
+    match status {
+        Status::Exited(code) => (code & 0xff) << 8,
+        Status::Signaled(signal, core) => (signal & 0x7f) | if core { 0x80 } else { 0 },
+    }
+}
+
+/// Why the job was made to end, where it was.
+pub(super) fn vacated(ad: &mut ClassAd, ending: &Ending) {
+    if let Some(why) = &ending.why {
+        ad.insert_value("VacateReason", why.text.clone());
+        ad.insert_value("VacateReasonCode", i64::from(why.code));
+        ad.insert_value("VacateReasonSubCode", i64::from(why.subcode));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_the_kernels_word() {
+        assert_eq!(wait_status(Status::Exited(3)), 768);
+        assert_eq!(wait_status(Status::Signaled(9, false)), 9);
+        assert_eq!(wait_status(Status::Signaled(11, true)), 139);
+    }
+
+    #[test]
+    fn resources_of_the_slot_are_told() {
+        let slot = ClassAd::parse_old(
+            "Cpus = 2\nMemory = 64\nSwap = 1\nTokens = 3\nAssignedTokens = \"a,b,c\"\n\
+             MachineResources = \"Cpus Memory Swap Tokens\"\n",
+        )
+        .unwrap();
+        let text = {
+            let mut ad = ClassAd::new();
+            for resource in resources(&slot) {
+                ad.insert_value(resource.as_str(), 1);
+            }
+            ad.to_old_string()
+        };
+        for name in ["Cpus", "Memory", "Swap", "Tokens"] {
+            assert!(text.contains(name), "{text}");
+        }
+    }
+}

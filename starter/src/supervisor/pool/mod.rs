@@ -1,0 +1,525 @@
+//! The life of a job in a pool: from the shadow's job ad to the report of its end.
+//!
+//! The shadow answers one request at a time, and may take its time; signals and the startd's orders
+//! are taken into account whatever is being waited for. `wait` has that, this file the order of
+//! events.
+//!
+//! The guidance of 25.x (request 305) isn't asked for: a shadow serves a starter that doesn't ask, and
+//! one that asks too soon after its input has come is told to ask again in five seconds.
+
+mod ads;
+mod ending;
+mod wait;
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use classad::ClassAd;
+use condor_cedar::blocking::Stream;
+use condor_cedar::session::{ClaimId, Session};
+use zeroize::Zeroizing;
+
+use self::ads::Figures;
+use self::ending::{Ending, How};
+use super::{Desk, describe, unexpected};
+use crate::failure::{Disposition, Failure, Step, hold};
+use crate::host::run_as;
+use crate::job::{Job, When};
+use crate::knobs::Knobs;
+use crate::launcher::message::{Order, Report, Status};
+use crate::parent::shadow::{Call, JobExit, Lost, SessionTexts, Shadow};
+use crate::parent::startd::{Machine, Release, Startd};
+use crate::plan::{self, Host, Inputs, Plan, Root, Sandbox, Stdio};
+use crate::transfer::{Core, Delivered, Destination, Input, Output, Peer, Reach, Source};
+use crate::version;
+
+/// Exit codes, as a startd reads them.
+const EXIT_OK: u8 = 0;
+/// The starter could not do its work.
+const EXIT_FAILED: u8 = 1;
+/// The shadow is gone.
+const EXIT_LOST: u8 = 2;
+
+/// Reasons of `job_exit`.
+const JOB_EXITED: i32 = 100;
+const JOB_COREDUMPED: i32 = 103;
+const JOB_SHOULD_REQUEUE: i32 = 107;
+const JOB_NOT_STARTED: i32 = 108;
+
+/// How often a transfer of output is begun anew after its connection was lost.
+const DELIVERIES: u32 = 5;
+/// How long a shadow that was told of an error may take to have this starter ended. 25.14.1 takes ten
+/// seconds.
+const FAREWELL: Duration = Duration::from_secs(60);
+
+/// What a supervisor in a pool works with.
+pub(crate) struct Pool<'a> {
+    desk: Desk,
+    startd: Startd,
+    shadow: Shadow,
+    knobs: &'a Knobs,
+    host: Host,
+    /// The starter's own environment.
+    environment: Vec<(String, String)>,
+    /// Whether the shadow runs on this machine.
+    local_shadow: bool,
+    ending: Ending,
+    stage: Stage,
+    figures: Option<Figures>,
+    /// A message of the shadow has come.
+    answered: bool,
+    lost: Option<Lost>,
+}
+
+/// What is going on in the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing that could be ended.
+    Quiet,
+    /// Input is on its way: an order to end ends that.
+    Fetching,
+    /// The job runs, and is ended by this signal.
+    Running(i32),
+    /// Output is on its way, which an order to end softly doesn't touch.
+    Delivering,
+}
+
+/// Why a job's life ended early.
+enum Broken {
+    /// Something could not be done, which the shadow is told.
+    Failed(Failure),
+    /// There is no shadow to tell.
+    Lost(Lost),
+    /// The job was to end before it ran.
+    NotStarted,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Lost> for Broken {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
+    }
+}
+
+/// What the shadow has said that later steps need.
+struct Assignment {
+    job: Job,
+    plan: Plan,
+    shadow: Option<Release>,
+    /// The session for file transfers, and the shadow's address and key for them.
+    peer: Option<Box<Peer>>,
+}
+
+impl<'a> Pool<'a> {
+    /// Takes over the conversations that the startd has begun.
+    pub(crate) fn new(
+        desk: Desk,
+        startd: Startd,
+        shadow: Stream<TcpStream>,
+        knobs: &'a Knobs,
+        host: Host,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, Failure> {
+        let socket = shadow.socket();
+        let local_shadow = match (socket.peer_addr(), socket.local_addr()) {
+            (Ok(peer), Ok(own)) => peer.ip() == own.ip() || peer.ip().is_loopback(),
+            _ => false,
+        };
+        Ok(Self {
+            desk,
+            startd,
+            shadow: Shadow::new(shadow)?,
+            knobs,
+            host,
+            environment,
+            local_shadow,
+            ending: Ending::default(),
+            stage: Stage::Quiet,
+            figures: None,
+            answered: false,
+            lost: None,
+        })
+    }
+
+    /// Runs the job; the exit code.
+    pub(crate) fn run(mut self) -> u8 {
+        let code = match self.life() {
+            Ok(()) => EXIT_OK,
+            Err(Broken::NotStarted) => self.not_started(),
+            Err(Broken::Failed(failure)) => self.failed(&failure),
+            Err(Broken::Lost(Lost(why))) => {
+                tracing::error!("lost the connection with the shadow: {why}");
+                EXIT_LOST
+            }
+        };
+        // Whatever runs still is ended by this.
+        let gone = self.desk.order(&Order::Finish).and_then(|()| self.desk.gone());
+        match gone {
+            Ok(()) => code,
+            Err(failure) => {
+                tracing::error!("{}: {failure}", failure.step);
+                code.max(EXIT_FAILED)
+            }
+        }
+    }
+
+    fn life(&mut self) -> Result<(), Broken> {
+        let assignment = self.assignment()?;
+        let Assignment { job, plan, shadow, peer } = &assignment;
+        self.fetch(job, plan, peer.as_deref())?;
+        self.stop_if_asked()?;
+        self.call(&Call::BeginExecution, |_| Ok(()))?;
+        self.desk.order(&Order::Launch)?;
+        self.stage = Stage::Running(job.kill_signal);
+        let pid = match self.report()? {
+            Report::Started { pid } => pid,
+            other => return Err(unexpected(&other).into()),
+        };
+        tracing::info!("Create_Process succeeded, pid={pid}");
+        self.figures = Some(Figures::new(pid));
+        let ended = self.running()?;
+        self.stage = Stage::Quiet;
+
+        let requeue = self.ending.is_under_way();
+        if let Some(figures) = &self.figures {
+            let reaped = figures.reaped(self.knobs, &self.ending, *shadow);
+            self.update(reaped)?;
+        }
+        self.call(&Call::Event(&ads::execution_exit()), |_| Ok(()))?;
+        if let Some(figures) = &self.figures {
+            let exited = figures.exited(self.knobs);
+            self.update(exited)?;
+        }
+        let delivered = match peer {
+            Some(peer) if self.wants_output(job, ended) => {
+                Some(self.deliver(&assignment, peer, pid)?)
+            }
+            _ => None,
+        };
+        // The sandbox goes while the last words are said.
+        self.desk.order(&Order::Finish)?;
+        if let Some(why) = self.ending.hold.clone() {
+            // The shadow was told, and hears nothing after that.
+            tracing::info!("held: {}", why.text);
+            return Ok(());
+        }
+        let reason = match &delivered {
+            _ if requeue => JOB_SHOULD_REQUEUE,
+            Some(Delivered { core: Some(_), .. }) => JOB_COREDUMPED,
+            _ => JOB_EXITED,
+        };
+        let last = self.last_words(delivered.as_ref());
+        self.startd.finish(&last);
+        let exit = JobExit { status: ads::wait_status(ended), reason, ad: &last };
+        self.call(&Call::JobExit(exit), |_| Ok(()))?;
+        tracing::info!("told the shadow that the job is over (reason {reason})");
+        Ok(())
+    }
+
+    /// From the first request to the update that says what is set aside for the job. The sandbox is
+    /// made meanwhile.
+    fn assignment(&mut self) -> Result<Assignment, Broken> {
+        let mut ad = self.call(&Call::JobInfo, |reply| reply.value::<ClassAd>())?;
+        let machine = self.startd.machine()?;
+        ad.update(&machine.overlay);
+        let text = |name: &str| ad.eval_string(name);
+        let shadow_version = text("ShadowVersion");
+        let shadow = shadow_version.as_deref().and_then(Release::parse);
+        if let Some(address) = text("ShadowIpAddr") {
+            tracing::info!("Communicating with shadow {address}");
+        }
+        let address = self.startd.address().to_string();
+        let sandbox = Sandbox::of(self.knobs, &self.host);
+        let starter = ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, shadow);
+        self.call(&Call::StarterInfo(&starter), |_| Ok(()))?;
+        let transfer = self.sessions()?;
+        let peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
+            (Some(socket), Some(key), Some(session)) => Some(Box::new(Peer {
+                address: socket,
+                session: Zeroizing::new(session.reveal().to_owned()),
+                key: Zeroizing::new(key),
+                version: version::CONDOR_VERSION.to_owned(),
+                shadow_version,
+                own_address: Some(address),
+                client: format!("starter of {}", slot_name(&machine.slot)),
+                timeout: u32::try_from(self.knobs.starter_upload_timeout).unwrap_or(300),
+            })),
+            _ => None,
+        };
+        let domain = Some(self.knobs.filesystem_domain.as_str());
+        let job = Job::from_ad(ad, Path::new("/"), domain)?;
+        tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
+        let plan = self.plan(&job, &machine)?;
+        self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
+        let mut first = ads::provisioned(&machine.slot, &plan);
+        self.call(&Call::JobUpdate(&first), |_| Ok(()))?;
+        first.insert_value("StarterIpAddr", self.startd.address().to_string());
+        first.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
+        self.startd.update(&first);
+        Ok(Assignment { job, plan, shadow, peer })
+    }
+
+    /// Takes the sessions that the shadow has for this starter; gives that for file transfers. A
+    /// shadow without such sessions has none (SEC_ENABLE_MATCH_PASSWORD_AUTHENTICATION).
+    fn sessions(&mut self) -> Result<Option<ClaimId>, Broken> {
+        let sessions = self.try_call(&Call::Sessions, SessionTexts::read)?;
+        let Ok([reconnect, transfer]) = sessions else {
+            tracing::warn!("the shadow has no sessions for this starter");
+            return Ok(None);
+        };
+        let unusable = |error| {
+            Failure::host(Step::Internal, format!("a session of the shadow can't be used: {error}"))
+        };
+        let claim = reconnect.claim_id().map_err(unusable)?;
+        self.startd.add_session(Session::of_claim(&claim).map_err(unusable)?);
+        Ok(Some(transfer.claim_id().map_err(unusable)?))
+    }
+
+    fn plan(&mut self, job: &Job, machine: &Machine) -> Result<Plan, Failure> {
+        let name = slot_name(&machine.slot);
+        let slot = name.split('@').next().unwrap_or_default();
+        let trusted = self.local_shadow && self.knobs.trust_local_uid_domain;
+        let choice = plan::choose_account(job, self.knobs, slot, trusted)?;
+        let account = run_as::account(&choice.name, self.host.privileged)?;
+        if self.host.privileged {
+            tracing::info!("running as {} ({})", choice.name, choice.why);
+        }
+        let plan = plan::make(Inputs {
+            job,
+            knobs: self.knobs,
+            host: &self.host,
+            submitter: Some(account.ids.clone()),
+            account,
+            machine: &machine.slot,
+            slot,
+            environment: &self.environment,
+            stdio: [None, None, None],
+            unnamed_output: Stdio::Null,
+            pool: true,
+        })?;
+        tracing::info!("isolation: {}", plan.applied().join(" "));
+        for item in &plan.not_applied {
+            tracing::warn!("isolation not applied: {item}");
+        }
+        Ok(plan)
+    }
+
+    fn fetch(&mut self, job: &Job, plan: &Plan, peer: Option<&Peer>) -> Result<(), Broken> {
+        let Some(transfer) = &job.transfer else { return Ok(()) };
+        let peer = peer.ok_or_else(|| {
+            Failure::host(
+                Step::Input,
+                "the shadow offers no transfer of files: is SEC_ENABLE_MATCH_PASSWORD_AUTHENTICATION \
+                 False there?",
+            )
+        })?;
+        self.stop_if_asked()?;
+        let name = job.cmd.file_name().map(|name| name.to_string_lossy().into_owned());
+        let input =
+            Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
+        self.stage = Stage::Fetching;
+        self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?;
+        let report = self.report();
+        self.stage = Stage::Quiet;
+        // What was ended on purpose is no failure.
+        self.stop_if_asked()?;
+        match report? {
+            Report::Fetched(stats) => {
+                tracing::info!("input: {} files, {} bytes", stats.files, stats.bytes);
+                Ok(())
+            }
+            other => Err(unexpected(&other).into()),
+        }
+    }
+
+    /// Waits for the end of the job, and reports on it meanwhile.
+    fn running(&mut self) -> Result<Status, Broken> {
+        let interval =
+            |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
+        let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
+        loop {
+            match self.desk.report() {
+                Some(Report::Ended { ended, disk }) => {
+                    if let Some(figures) = &mut self.figures {
+                        tracing::info!(
+                            "Process exited, pid={}, {}",
+                            figures.pid(),
+                            describe(&ended)
+                        );
+                        figures.end(ended.clone(), disk);
+                    }
+                    return Ok(ended.status);
+                }
+                Some(Report::Measured { sample, disk }) => {
+                    if let Some(figures) = &mut self.figures {
+                        figures.look(sample, disk);
+                        let ad = figures.running(self.knobs);
+                        self.update(ad)?;
+                    }
+                    continue;
+                }
+                Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(other) => return Err(unexpected(&other).into()),
+                None => {}
+            }
+            if let Some(hold) = self.untold_hold() {
+                self.call(&Call::UserLog(&hold), |_| Ok(()))?;
+            }
+            if due <= Instant::now() {
+                self.desk.order(&Order::Measure)?;
+                due = Instant::now() + interval(self.knobs.starter_update_interval);
+            }
+            self.wait(Some(due))?;
+            if let Some(lost) = self.lost.take() {
+                return Err(lost.into());
+            }
+        }
+    }
+
+    /// The error event of an order to hold, once.
+    fn untold_hold(&mut self) -> Option<ClassAd> {
+        let why = self.ending.hold.clone().filter(|_| !self.ending.hold_told)?;
+        self.ending.hold_told = true;
+        let failure = Failure::job(Step::Watch, why.code, why.subcode, why.text);
+        Some(ads::error(&failure, why.code, why.subcode))
+    }
+
+    fn wants_output(&self, job: &Job, ended: Status) -> bool {
+        let Some(transfer) = &job.transfer else { return false };
+        match (self.ending.how, transfer.when) {
+            (None, When::Success) => job.succeeded(ended),
+            (None, _) => true,
+            (Some(How::Soft), When::ExitOrEvict) => true,
+            (Some(How::Soft), _) => self.ending.wants_final_output(),
+            (Some(How::Hard), _) => false,
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        assignment: &Assignment,
+        peer: &Peer,
+        pid: i32,
+    ) -> Result<Delivered, Broken> {
+        let Assignment { job, plan, .. } = assignment;
+        let output = self.output(job, plan, pid);
+        let mut turn = 1;
+        loop {
+            let destination = Destination::Shadow(Box::new(peer.clone()), output.clone());
+            self.stage = Stage::Delivering;
+            self.desk.order(&Order::Deliver(destination))?;
+            let report = self.report();
+            self.stage = Stage::Quiet;
+            match report {
+                Ok(Report::Delivered(delivered)) => {
+                    let stats = delivered.stats;
+                    tracing::info!("output: {} files, {} bytes", stats.files, stats.bytes);
+                    for warning in &delivered.warnings {
+                        tracing::warn!("output: {warning}");
+                    }
+                    return Ok(delivered);
+                }
+                Ok(other) => return Err(unexpected(&other).into()),
+                Err(Broken::Failed(failure))
+                    if failure.disposition == Disposition::Elsewhere
+                        && turn < DELIVERIES
+                        && self.ending.how != Some(How::Hard) =>
+                {
+                    tracing::warn!("{failure}; once more");
+                    turn += 1;
+                }
+                Err(broken) => return Err(broken),
+            }
+        }
+    }
+
+    fn output(&self, job: &Job, plan: &Plan, pid: i32) -> Output {
+        let transfer = job.transfer.clone().unwrap_or_default();
+        let [_, out, err] = &job.stdio;
+        let name = job.cmd.file_name().map(|name| name.to_string_lossy().into_owned());
+        let cores = [format!("core.{pid}"), "core.2".into(), "core.1".into(), "core".into()];
+        Output {
+            sandbox: plan.sandbox.path(),
+            list: transfer.output,
+            standard: [out.is_some(), err.is_some() && out != err],
+            program: name.filter(|_| transfer.executable),
+            hidden: Vec::new(),
+            earlier: job.spooled.iter().map(Into::into).collect(),
+            preserve_paths: transfer.preserve_paths,
+            is_final: !self.ending.is_under_way() || self.ending.wants_final_output(),
+            core: Some(Core {
+                found: cores.map(Into::into).to_vec(),
+                name: format!("core.{}.{}", job.cluster, job.proc).into(),
+            }),
+            reach: match plan.root {
+                Root::Host => Reach::Account,
+                Root::Named(_) => Reach::Sandbox,
+            },
+        }
+    }
+
+    fn last_words(&self, delivered: Option<&Delivered>) -> ClassAd {
+        let mut ad = self.figures.as_ref().map(Figures::last).unwrap_or_default();
+        ad.insert_value("StarterIpAddr", self.startd.address().to_string());
+        if let Some(delivered) = delivered {
+            ad.insert_value("SpooledOutputFiles", delivered.spooled.join(","));
+        }
+        ads::vacated(&mut ad, &self.ending);
+        ad
+    }
+
+    /// Sends an update to the shadow, and to the startd.
+    fn update(&mut self, mut ad: ClassAd) -> Result<(), Broken> {
+        ad.insert_value("StarterIpAddr", self.startd.address().to_string());
+        ads::vacated(&mut ad, &self.ending);
+        self.startd.update(&ad);
+        self.call(&Call::JobUpdate(&ad), |_| Ok(()))
+    }
+
+    /// The order to end came before the program was started.
+    fn not_started(&mut self) -> u8 {
+        let ad = self.last_words(None);
+        self.startd.finish(&ad);
+        let reason = JOB_NOT_STARTED;
+        match self.call(&Call::JobExit(JobExit { status: 0, reason, ad: &ad }), |_| Ok(())) {
+            Ok(()) => EXIT_OK,
+            Err(_) => EXIT_LOST,
+        }
+    }
+
+    /// Tells the shadow why the job can't go on, and waits until it has this starter ended.
+    fn failed(&mut self, failure: &Failure) -> u8 {
+        tracing::error!("{}: {failure}", failure.step);
+        let (code, subcode) = match failure.disposition {
+            Disposition::Hold { code, subcode } => (code, subcode),
+            Disposition::Elsewhere => (hold::STARTER_ERROR, 0),
+        };
+        let event = ads::error(failure, code, subcode);
+        if self.call(&Call::UserLog(&event), |_| Ok(())).is_err() {
+            return EXIT_LOST;
+        }
+        let end = Instant::now() + FAREWELL;
+        while !self.ending.is_under_way() && self.lost.is_none() && Instant::now() < end {
+            if self.wait(Some(end)).is_err() {
+                break;
+            }
+        }
+        let ad = self.last_words(None);
+        self.startd.finish(&ad);
+        EXIT_OK
+    }
+
+    fn stop_if_asked(&self) -> Result<(), Broken> {
+        if self.ending.is_under_way() { Err(Broken::NotStarted) } else { Ok(()) }
+    }
+}
+
+fn slot_name(slot: &ClassAd) -> String {
+    slot.eval_string("Name").unwrap_or_else(|| "slot1".to_owned())
+}

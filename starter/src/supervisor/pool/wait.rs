@@ -1,0 +1,155 @@
+//! Waiting in a pool: for the shadow's answer, for the launcher's report, or for time to pass; with an
+//! open ear for whoever wants the job to end.
+
+use std::time::{Duration, Instant};
+
+use condor_cedar::{Error, Reader};
+use nix::sys::signal::Signal;
+
+use super::ending::How;
+use super::{Broken, Pool, Stage};
+use crate::failure::{Failure, Step};
+use crate::launcher::message::{Order, Report};
+use crate::parent::shadow::{Answer, Call, Lost};
+use crate::parent::startd::Asked;
+
+/// How long a shadow may take for an answer: its schedd may be busy.
+const ANSWER: Duration = Duration::from_secs(300);
+
+impl Pool<'_> {
+    /// Has the shadow do something that it must be able to do.
+    pub(super) fn call<T>(
+        &mut self,
+        call: &Call<'_>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<T, Broken>
+    where
+        T: Default,
+    {
+        if !call.has_answer() {
+            self.shadow.send(call)?;
+            return Ok(T::default());
+        }
+        self.try_call(call, read)?.map_err(|errno| {
+            let errno = i32::try_from(errno).unwrap_or(0);
+            let text = nix::errno::Errno::from_raw(errno).desc();
+            let message = format!("the shadow refused {} (errno {errno}: {text})", call.name());
+            Broken::Failed(Failure::host(Step::Internal, message))
+        })
+    }
+
+    /// Has the shadow do something; the errno if it can't.
+    pub(super) fn try_call<T>(
+        &mut self,
+        call: &Call<'_>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<Result<T, i64>, Broken> {
+        self.shadow.send(call)?;
+        tracing::debug!("asked the shadow for {}", call.name());
+        let end = Instant::now() + ANSWER;
+        while !std::mem::take(&mut self.answered) {
+            if let Some(lost) = self.lost.take() {
+                return Err(lost.into());
+            }
+            if Instant::now() >= end {
+                let name = call.name();
+                return Err(Lost(format!("no answer to {name} in {} s", ANSWER.as_secs())).into());
+            }
+            self.wait(Some(end))?;
+        }
+        match Answer::read(self.shadow.message(), call, read) {
+            Ok(Answer::Done(value)) => Ok(Ok(value)),
+            Ok(Answer::Failed(errno)) => Ok(Err(errno)),
+            Err(error) => Err(Lost(format!("its answer to {}: {error}", call.name())).into()),
+        }
+    }
+
+    /// The launcher's next report.
+    pub(super) fn report(&mut self) -> Result<Report, Broken> {
+        loop {
+            match self.desk.report() {
+                Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(report) => return Ok(report),
+                None => self.wait(None)?,
+            }
+            if let Some(lost) = self.lost.take() {
+                return Err(lost.into());
+            }
+        }
+    }
+
+    /// Waits until something has happened, or until the time has come, and does what somebody asked
+    /// for.
+    pub(super) fn wait(&mut self, until: Option<Instant>) -> Result<(), Failure> {
+        let until = [until, self.startd.due(), self.ending.kill_at].into_iter().flatten().min();
+        let mut sources = self.startd.sources();
+        if self.lost.is_none() && !self.answered {
+            sources.push(self.shadow.source());
+        }
+        self.desk.wait(until, &sources)?;
+        drop(sources);
+        for asked in self.startd.step() {
+            self.take(asked)?;
+        }
+        while let Some(signal) = self.desk.signal() {
+            self.take(match signal {
+                Signal::SIGQUIT => Asked::Hard(None),
+                Signal::SIGHUP => Asked::Reconfig,
+                Signal::SIGUSR1 => Asked::Remove,
+                _ => Asked::Soft(None),
+            })?;
+        }
+        if self.lost.is_none() && !self.answered {
+            match self.shadow.step() {
+                Ok(answered) => self.answered = answered,
+                Err(lost) => self.lost = Some(lost),
+            }
+        }
+        self.act()
+    }
+
+    fn take(&mut self, asked: Asked) -> Result<(), Failure> {
+        tracing::info!("asked to: {asked:?}");
+        match &asked {
+            Asked::Suspend | Asked::Continue => {
+                let stop = asked == Asked::Suspend;
+                if matches!(self.stage, Stage::Running(_))
+                    && let Some(figures) = &mut self.figures
+                    && figures.suspended != stop
+                {
+                    figures.suspended = stop;
+                    self.desk.order(&Order::Suspend(stop))?;
+                    // The report that follows has the new state.
+                    self.desk.order(&Order::Measure)?;
+                }
+            }
+            Asked::Reconfig => tracing::info!("a new configuration counts from the next job on"),
+            Asked::Checkpoint => tracing::warn!("checkpoints on request aren't there yet"),
+            _ => self.ending.take(asked),
+        }
+        Ok(())
+    }
+
+    /// Carries on with ending the job, if that was asked for.
+    fn act(&mut self) -> Result<(), Failure> {
+        let signal = match self.stage {
+            Stage::Quiet => return Ok(()),
+            Stage::Fetching => None,
+            Stage::Running(signal) => Some(signal),
+            Stage::Delivering if self.ending.how == Some(How::Hard) => None,
+            Stage::Delivering => return Ok(()),
+        };
+        let patience = u64::try_from(self.knobs.shutdown_graceful_timeout).unwrap_or(0);
+        match (self.ending.next(Duration::from_secs(patience)), signal) {
+            (Some(How::Soft), Some(signal)) => {
+                tracing::info!("sending signal {signal} to the job");
+                if self.figures.as_ref().is_some_and(|figures| figures.suspended) {
+                    self.desk.order(&Order::Suspend(false))?;
+                }
+                self.desk.order(&Order::Signal(signal))
+            }
+            (Some(_), _) => self.desk.order(&Order::Kill),
+            (None, _) => Ok(()),
+        }
+    }
+}
