@@ -1,0 +1,75 @@
+//! Takes out of a text what differs between two runs of the same job: times, addresses, process
+//! numbers, sizes that were measured.
+
+use regex_lite::Regex;
+
+use crate::Result;
+
+/// The rules, compiled once.
+#[derive(Debug)]
+pub(crate) struct Normal {
+    rules: Vec<(Regex, &'static str)>,
+    table_row: Regex,
+}
+
+/// What is replaced by what, in this order.
+const RULES: &[(&str, &str)] = &[
+    // sinful strings and bare addresses
+    (r"<(127\.0\.0\.1|\[?::1\]?):\d+[^>]*>", "<ADDRESS>"),
+    (r"127\.0\.0\.1:\d+", "IP:PORT"),
+    // points in time
+    (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
+    (r"\b\d\d/\d\d(/\d\d)? \d\d:\d\d:\d\d", "TIME"),
+    (r"\b1[789]\d{8}\b", "EPOCH"),
+    // process numbers, in names and values
+    (r"_CONDOR_ANCESTOR_\d+=\d+:EPOCH:\d+", "_CONDOR_ANCESTOR_PID=PID:EPOCH:RANDOM"),
+    (r"CONDOR_STARTER_PID=\d+", "CONDOR_STARTER_PID=PID"),
+    (r"/dir_\d+", "/dir_PID"),
+    (r"(\.condor_creds|XferStatsLog)\.\d+", "$1.N"),
+    // which slot, and which job
+    (r"\bslot1_\d+", "slot1_N"),
+    (r"\bcore\.\d+\.\d+", "core.CLUSTER.PROC"),
+    (r"([Jj]ob|[Cc]luster) \d+\.(\d+)", "$1 CLUSTER.$2"),
+    // times of use in events 004 and 005, and byte counts
+    (r"(Usr|Sys) \d+ \d\d:\d\d:\d\d", "$1 DURATION"),
+    (r"^\t?\s*[\d.]+  -  ", "\tN  -  "),
+    (r"Seconds spent in queue: \d+", "Seconds spent in queue: N"),
+];
+
+impl Normal {
+    /// Compiles the rules.
+    ///
+    /// # Errors
+    ///
+    /// If one isn't a regular expression.
+    pub(crate) fn new() -> Result<Self> {
+        let compile = |(pattern, by): &(&str, &'static str)| Ok((Regex::new(pattern)?, *by));
+        Ok(Self {
+            rules: RULES.iter().map(compile).collect::<Result<_>>()?,
+            table_row: Regex::new(r"^(\t   .*\S)\s+:((?:\s+\S+)+)\s*$")?,
+        })
+    }
+
+    /// A line without what differs.
+    pub(crate) fn line(&self, line: &str) -> String {
+        let mut text = line.to_owned();
+        for (pattern, by) in &self.rules {
+            if pattern.is_match(&text) {
+                text = pattern.replace_all(&text, *by).into_owned();
+            }
+        }
+        text
+    }
+
+    /// A line of an event: beyond the above, what was measured in the table of resources becomes `N`.
+    pub(crate) fn event_line(&self, line: &str) -> String {
+        let Some(row) = self.table_row.captures(line) else { return self.line(line) };
+        let (name, values) = (&row[1], &row[2]);
+        let mut values: Vec<&str> = values.split_whitespace().collect();
+        let timed = name.contains("(s)");
+        if (timed || values.len() >= 3) && values.first().is_some_and(|v| v.parse::<f64>().is_ok()) {
+            values[0] = "N";
+        }
+        format!("{name} : {}", values.join(" "))
+    }
+}
