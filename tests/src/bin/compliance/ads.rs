@@ -56,6 +56,7 @@ const SHAPE: &[&str] = &[
 /// Attributes that a run has or hasn't by chance: not compared.
 const CHANCE: &[&str] = &[
     // depends on whether a measurement fell between two updates
+    "CpusUsage",
     "NumPids",
     // the queue's own bookkeeping
     "AutoClusterId",

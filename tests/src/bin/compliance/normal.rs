@@ -46,7 +46,7 @@ impl Normal {
         let compile = |(pattern, by): &(&str, &'static str)| Ok((Regex::new(pattern)?, *by));
         Ok(Self {
             rules: RULES.iter().map(compile).collect::<Result<_>>()?,
-            table_row: Regex::new(r"^(\t   .*\S)\s+:((?:\s+\S+)+)\s*$")?,
+            table_row: Regex::new(r"^(\t   .*\S)\s+:((?:\s+\S+)*)\s*$")?,
         })
     }
 
@@ -61,14 +61,15 @@ impl Normal {
         text
     }
 
-    /// A line of an event: beyond the above, what was measured in the table of resources becomes `N`.
+    /// A line of an event: beyond the above, the table of resources loses the column of what was measured,
+    /// which is empty if the job was too short for a measurement.
     pub(crate) fn event_line(&self, line: &str) -> String {
         let Some(row) = self.table_row.captures(line) else { return self.line(line) };
         let (name, values) = (&row[1], &row[2]);
         let mut values: Vec<&str> = values.split_whitespace().collect();
         let timed = name.contains("(s)");
         if (timed || values.len() >= 3) && values.first().is_some_and(|v| v.parse::<f64>().is_ok()) {
-            values[0] = "N";
+            values.remove(0);
         }
         format!("{name} : {}", values.join(" "))
     }
