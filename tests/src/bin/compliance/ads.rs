@@ -59,6 +59,7 @@ const CHANCE: &[&str] = &[
     "CpusUsage",
     "NumPids",
     // the queue's own bookkeeping
+    "FirstJobMatchDate",
     "AutoClusterId",
     "AutoClusterAttrs",
     "LastRejMatch*",
@@ -110,12 +111,10 @@ impl Attributes {
     }
 }
 
-/// The type of a value, with the sign of a number that can only be right on one side of zero.
+/// The type of a value.
 fn shape(expr: &Expr, ad: &ClassAd) -> &'static str {
     match expr.eval_in(ad) {
-        Value::Int(n) if n < 0 => "negative integer",
         Value::Int(_) => "integer",
-        Value::Real(n) if n < 0.0 => "negative real",
         Value::Real(_) => "real",
         Value::Bool(_) => "boolean",
         Value::String(_) => "string",

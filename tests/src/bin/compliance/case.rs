@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use glob::Pattern;
+
 use crate::Result;
 use crate::expect::Expectation;
 
@@ -67,6 +69,8 @@ pub(crate) struct Case {
     pub(crate) config: Option<String>,
     /// Whether it runs in this place at all.
     pub(crate) here: bool,
+    /// Lines of its record that differ from run to run.
+    pub(crate) chance: Vec<Pattern>,
     /// What must hold, whichever starter runs it.
     pub(crate) expectations: Vec<Expectation>,
 }
@@ -90,6 +94,7 @@ impl Case {
             spool: false,
             config: None,
             here: true,
+            chance: Vec::new(),
             expectations: Vec::new(),
         };
         for line in text.lines().filter_map(|line| line.strip_prefix("#:")) {
@@ -115,6 +120,7 @@ impl Case {
             ("only", word) => self.here = self.here && place.is(word)?,
             ("as", account) => self.submitter = account.into(),
             ("config", name) => self.config = Some(name.into()),
+            ("chance", what) => self.chance.push(Pattern::new(what)?),
             ("end", "completed") => self.end = End::Completed,
             ("end", "held") => self.end = End::Held,
             ("end", "removed") => self.end = End::Removed,

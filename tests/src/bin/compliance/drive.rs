@@ -77,8 +77,11 @@ impl Drive {
             let case = jobs.case;
             let list = faults.entry(&case.name).or_default();
             let log = jobs.log();
-            let its: Vec<&ClassAd> =
-                ads.iter().filter(|((cluster, _), _)| *cluster == jobs.cluster).map(|(_, ad)| ad).collect();
+            let its: Vec<&ClassAd> = ads
+                .iter()
+                .filter(|((cluster, _), _)| *cluster == jobs.cluster)
+                .map(|(_, ad)| ad)
+                .collect();
             if its.len() != jobs.jobs {
                 list.push(format!("{} of {} jobs are known in the end", its.len(), jobs.jobs));
             }
@@ -86,10 +89,12 @@ impl Drive {
                 let shown = |name| ad.get(name).map(|e| e.to_old_string()).unwrap_or_default();
                 list.push(format!("JobStatus = {}: {}", shown("JobStatus"), shown("HoldReason")));
             }
-            list.extend(case.expectations.iter().filter_map(|e| e.fault(&its, &log, &jobs.directory)));
+            list.extend(
+                case.expectations.iter().filter_map(|e| e.fault(&its, &log, &jobs.directory)),
+            );
 
             let changed = files::changed(&jobs.directory, &jobs.before, &["log"], &normal);
-            let record = Record::new(&its, &log, changed, &attributes, &normal);
+            let record = Record::new(&its, &log, changed, &case.chance, &attributes, &normal);
             fs::write(self.out.join(&case.name), record.to_text())?;
             let text: Vec<String> = its.iter().map(|ad| ad.to_old_string()).collect();
             fs::write(raw.join(format!("{}.ad", case.name)), text.join("\n"))?;
@@ -116,7 +121,9 @@ fn collect(submitted: &[Submitted<'_>]) -> Result<Ads> {
     let started = Instant::now();
     loop {
         let mut ads = Ads::new();
-        for (program, arguments) in [("condor_history", &["-l"][..]), ("condor_q", &["-allusers", "-l"])] {
+        for (program, arguments) in
+            [("condor_history", &["-l"][..]), ("condor_q", &["-allusers", "-l"])]
+        {
             let output = Command::new(program).args(arguments).output()?;
             for ad in ads::parse_all(&String::from_utf8_lossy(&output.stdout)) {
                 if let Some(number) = ads::number(&ad) {

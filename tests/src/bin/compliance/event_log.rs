@@ -40,11 +40,7 @@ fn event(lines: &[&str]) -> Option<Event> {
         text.push('\n');
         text.push_str(line);
     }
-    Some(Event {
-        number: number.to_owned(),
-        proc: job.split('.').nth(1)?.parse().ok()?,
-        text,
-    })
+    Some(Event { number: number.to_owned(), proc: job.split('.').nth(1)?.parse().ok()?, text })
 }
 
 /// Whether this many jobs have ended (005), were removed (009) or are held (012), and nothing has

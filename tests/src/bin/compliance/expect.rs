@@ -69,11 +69,17 @@ impl Expectation {
     }
 
     /// Checks it against what a case left behind. `None` if it holds, else what is wrong.
-    pub(crate) fn fault(&self, ads: &[&ClassAd], log: &[Event], directory: &Path) -> Option<String> {
+    pub(crate) fn fault(
+        &self,
+        ads: &[&ClassAd],
+        log: &[Event],
+        directory: &Path,
+    ) -> Option<String> {
         let found = match &self.check {
             Check::Ad(expression) => ads.iter().find_map(|ad| {
                 let value = expression.eval_in(ad);
-                (value != Value::from(true)).then(|| format!("is {value:?}; {}", operands(expression, ad)))
+                (value != Value::from(true))
+                    .then(|| format!("is {value:?}; {}", operands(expression, ad)))
             }),
             Check::Log { event, has, wanted } => {
                 let there = log.iter().any(|e| e.number == *event && e.text.contains(has.as_str()));
@@ -149,8 +155,12 @@ impl FileTest {
                 let text = text();
                 (text.strip_suffix('\n').unwrap_or(&text) != wanted).then(|| shown(text)).flatten()
             }
-            FileTest::Has(part) => (!text().contains(part.as_str())).then(|| shown(text())).flatten(),
-            FileTest::Lacks(part) => text().contains(part.as_str()).then(|| shown(text())).flatten(),
+            FileTest::Has(part) => {
+                (!text().contains(part.as_str())).then(|| shown(text())).flatten()
+            }
+            FileTest::Lacks(part) => {
+                text().contains(part.as_str()).then(|| shown(text())).flatten()
+            }
             FileTest::Mode(mode) => {
                 let is = metadata.permissions().mode() & 0o7777;
                 (is != *mode).then(|| format!("its mode is {is:o}"))

@@ -56,7 +56,10 @@ pub(crate) fn changed(
             None => false,
         };
         if !same && !skipped.contains(&name.as_str()) {
-            sections.push((format!("file {}", normal.line(&name)), describe(&whole, &metadata, normal)));
+            sections.push((
+                format!("file {}", normal.line(&name)),
+                describe(&whole, &metadata, normal),
+            ));
         }
     }
     for gone in before.keys().filter(|path| fs::symlink_metadata(directory.join(path)).is_err()) {

@@ -17,15 +17,14 @@ const RULES: &[(&str, &str)] = &[
     // sinful strings and bare addresses
     (r"<(127\.0\.0\.1|\[?::1\]?):\d+[^>]*>", "<ADDRESS>"),
     (r"127\.0\.0\.1:\d+", "IP:PORT"),
+    // process numbers, in names and values
+    (r"_CONDOR_ANCESTOR_\d+=\d+:\d+:\d+", "_CONDOR_ANCESTOR_PID=PID:EPOCH:RANDOM"),
+    (r"CONDOR_STARTER_PID=\d+", "CONDOR_STARTER_PID=PID"),
+    (r"/dir_\d+", "/dir_PID"),
     // points in time
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
     (r"\b\d\d/\d\d(/\d\d)? \d\d:\d\d:\d\d", "TIME"),
     (r"\b1[789]\d{8}\b", "EPOCH"),
-    // process numbers, in names and values
-    (r"_CONDOR_ANCESTOR_\d+=\d+:EPOCH:\d+", "_CONDOR_ANCESTOR_PID=PID:EPOCH:RANDOM"),
-    (r"CONDOR_STARTER_PID=\d+", "CONDOR_STARTER_PID=PID"),
-    (r"/dir_\d+", "/dir_PID"),
-    (r"(\.condor_creds|XferStatsLog)\.\d+", "$1.N"),
     // which slot, and which job
     (r"\bslot1_\d+", "slot1_N"),
     (r"\bcore\.\d+\.\d+", "core.CLUSTER.PROC"),
@@ -34,6 +33,7 @@ const RULES: &[(&str, &str)] = &[
     (r"(Usr|Sys) \d+ \d\d:\d\d:\d\d", "$1 DURATION"),
     (r"^\t?\s*[\d.]+  -  ", "\tN  -  "),
     (r"Seconds spent in queue: \d+", "Seconds spent in queue: N"),
+    (r"(CedarSizeBytes\w+) = \d+", "$1 = N"),
 ];
 
 impl Normal {
@@ -68,7 +68,8 @@ impl Normal {
         let (name, values) = (&row[1], &row[2]);
         let mut values: Vec<&str> = values.split_whitespace().collect();
         let timed = name.contains("(s)");
-        if (timed || values.len() >= 3) && values.first().is_some_and(|v| v.parse::<f64>().is_ok()) {
+        if (timed || values.len() >= 3) && values.first().is_some_and(|v| v.parse::<f64>().is_ok())
+        {
             values.remove(0);
         }
         format!("{name} : {}", values.join(" "))

@@ -50,12 +50,15 @@ pub(crate) fn parse() -> Result<Command> {
         "run" => run(parser),
         "compare" => {
             let values = values(&mut parser)?;
-            let [first, second] = &values[..] else { return Err("compare takes two directories".into()) };
+            let [first, second] = &values[..] else {
+                return Err("compare takes two directories".into());
+            };
             Ok(Command::Compare(first.into(), second.into()))
         }
         "list" => {
             let values = values(&mut parser)?;
-            let word = |n: usize, default: &str| values.get(n).map_or(default, String::as_str).to_owned();
+            let word =
+                |n: usize, default: &str| values.get(n).map_or(default, String::as_str).to_owned();
             Ok(Command::List(Place { suite: word(0, "sid"), flavour: word(1, "root") }))
         }
         "drive" => match &values(&mut parser)?[..] {
@@ -92,7 +95,9 @@ fn run(mut parser: lexopt::Parser) -> Result<Command> {
         names: Vec::new(),
         no_shared_port: false,
         config: Vec::new(),
-        out: std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from).join("compliance"),
+        out: std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| "target".into(), PathBuf::from)
+            .join("compliance"),
     };
     while let Some(argument) = parser.next()? {
         match argument {

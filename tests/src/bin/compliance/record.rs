@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use classad::ClassAd;
+use glob::Pattern;
 
 use crate::ads::Attributes;
 use crate::event_log::Event;
@@ -14,18 +15,18 @@ pub(crate) struct Record {
     pub(crate) sections: Vec<(String, Vec<String>)>,
 }
 
-/// Events that appear or not, or twice, by chance: changes of size follow measurements, and the start of
-/// a transfer is only noted if it was ever seen waiting.
-fn by_chance(event: &Event) -> bool {
-    event.number == "006" || event.number == "040" && event.text.starts_with("Started transferring input")
-}
+/// Events that are compared apart from the others, because another process of the shadow's writes them
+/// (040, transfers), or not at all, because they follow measurements (006, sizes).
+const APART: [&str; 2] = ["006", "040"];
 
 impl Record {
-    /// The record of one case. `files` are the sections of its files.
+    /// The record of one case. `files` are the sections of its files, `chance` what it says isn't to be
+    /// compared (`SECTION: LINE`).
     pub(crate) fn new(
         ads: &[&ClassAd],
         log: &[Event],
         files: Vec<(String, Vec<String>)>,
+        chance: &[Pattern],
         attributes: &Attributes,
         normal: &Normal,
     ) -> Self {
@@ -40,15 +41,23 @@ impl Record {
         procs.sort_unstable();
         procs.dedup();
         for proc in &procs {
-            let events = log.iter().filter(|event| event.proc == *proc && !by_chance(event));
-            let lines = events.flat_map(|event| {
-                let text = format!("{} {}", event.number, event.text);
-                text.lines().map(|line| normal.event_line(line)).collect::<Vec<_>>()
-            });
-            let name = if procs.len() == 1 { "log".to_owned() } else { format!("log {proc}") };
-            sections.push((name, lines.filter(|line| !line.trim().is_empty()).collect()));
+            let section = |name: &str, wanted: &dyn Fn(&str) -> bool| {
+                let its = log.iter().filter(|event| event.proc == *proc && wanted(&event.number));
+                let lines = its.flat_map(|event| {
+                    let text = format!("{} {}", event.number, event.text);
+                    text.lines().map(|line| normal.event_line(line)).collect::<Vec<_>>()
+                });
+                let lines = lines.filter(|line| !line.trim().is_empty()).collect();
+                let one = procs.len() == 1;
+                (if one { name.to_owned() } else { format!("{name} {proc}") }, lines)
+            };
+            sections.push(section("log", &|number| !APART.contains(&number)));
+            sections.push(section("transfers", &|number| number == "040"));
         }
         sections.extend(files);
+        for (name, lines) in &mut sections {
+            lines.retain(|line| !chance.iter().any(|it| it.matches(&format!("{name}: {line}"))));
+        }
         Self { sections }
     }
 
@@ -70,7 +79,8 @@ impl Record {
         for line in text.split('\n') {
             if let Some(name) = line.strip_prefix("== ") {
                 sections.push((name.to_owned(), Vec::new()));
-            } else if let (Some(line), Some((_, lines))) = (line.strip_prefix('\t'), sections.last_mut())
+            } else if let (Some(line), Some((_, lines))) =
+                (line.strip_prefix('\t'), sections.last_mut())
             {
                 lines.push(line.to_owned());
             }
