@@ -141,3 +141,45 @@ pub(crate) fn read_all(directory: &Path, place: &Place) -> Result<Vec<Case>> {
     paths.sort();
     paths.iter().map(|path| Case::read(path, place)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(suite: &str, flavour: &str, text: &str) -> Result<Case> {
+        let directory = tempfile::tempdir()?;
+        fs::write(directory.path().join("job.sub"), text)?;
+        Case::read(directory.path(), &Place { suite: suite.into(), flavour: flavour.into() })
+    }
+
+    #[test]
+    fn lines_for_another_place_do_not_count() {
+        let text = "# remark\n#: fast\n#: @sid ad true\n#: @sid @user end held\n#: as bob\nqueue\n";
+        let sid = read("sid", "user", text).unwrap();
+        assert!(sid.fast && sid.here && sid.submitter == "bob");
+        assert_eq!((sid.expectations.len(), sid.end), (1, End::Held));
+        let trixie = read("trixie", "user", text).unwrap();
+        assert_eq!((trixie.expectations.len(), trixie.end), (0, End::Completed));
+        assert!(!read("sid", "user", "#: only root\n").unwrap().here);
+    }
+
+    #[test]
+    fn a_line_that_is_not_understood_is_an_error() {
+        for text in ["#: slow\n", "#: only linux\n", "#: end well\n", "#: @mars fast\n"] {
+            assert!(read("sid", "root", text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_case_of_the_project_is_understood_everywhere() {
+        let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("compliance/cases");
+        for suite in ["trixie", "sid"] {
+            for flavour in ["root", "user"] {
+                let place = Place { suite: suite.into(), flavour: flavour.into() };
+                let cases = read_all(&cases, &place).unwrap();
+                assert!(cases.len() >= 60);
+                assert!(cases.iter().filter(|case| case.fast && case.here).count() >= 15);
+            }
+        }
+    }
+}

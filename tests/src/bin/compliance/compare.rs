@@ -152,3 +152,65 @@ fn records(case: &str, first: &Record, second: &Record) -> Vec<Difference> {
     }
     differences
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "== ad\n\tExitCode = 0\n\tToE = [ ]\n== log\n\t000 a\n\t001 b\n\t005 c\n";
+    const SECOND: &str =
+        "== ad\n\tExitCode = 1\n== log\n\t000 a\n\t005 c\n== file out\n\tfile 0644 alice\n";
+
+    fn compare(first: &str, second: &str, list: &str) -> Compared {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for (name, text) in [("one", first), ("two", second)] {
+            fs::create_dir(path(name)).unwrap();
+            fs::write(path(name).join("case"), text).unwrap();
+        }
+        fs::write(path("list"), list).unwrap();
+        directories(&path("one"), &path("two"), &List::read(&path("list")).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_equal_to_itself() {
+        let compared = compare(FIRST, FIRST, "");
+        assert_eq!((compared.cases, compared.listed), (1, 0));
+        assert_eq!(compared.unlisted, []);
+    }
+
+    #[test]
+    fn every_line_that_only_one_has_is_a_difference() {
+        let found: Vec<String> = compare(FIRST, SECOND, "")
+            .unlisted
+            .iter()
+            .map(|d| format!("{}{}", if d.added { "+" } else { "-" }, d.what))
+            .collect();
+        let expected = [
+            "-ad: ExitCode = 0",
+            "-ad: ToE = [ ]",
+            "+ad: ExitCode = 1",
+            "-log: 001 b",
+            "+file out: file 0644 alice",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_listed_difference_is_none_and_an_unused_line_is_known() {
+        let list =
+            "# remark\nca*\tad: ToE *\tgone in 25\n*\tlog: *\tearlier\nother\t*\tno such case\n";
+        let compared = compare(FIRST, SECOND, list);
+        assert_eq!((compared.unlisted.len(), compared.listed), (3, 2));
+        assert_eq!(compared.used, BTreeSet::from([0, 1]));
+    }
+
+    #[test]
+    fn a_listed_difference_has_a_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        for text in ["case\tad: *", "case\tad: *\t", "case ad reason"] {
+            fs::write(directory.path().join("list"), text).unwrap();
+            assert!(List::read(&directory.path().join("list")).is_err(), "{text}");
+        }
+    }
+}

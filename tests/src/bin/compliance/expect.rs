@@ -175,3 +175,71 @@ impl FileTest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a condition holds of an ad, a log and a directory with two files.
+    fn holds(condition: &str) -> bool {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("out"), "one\ntwo\n").unwrap();
+        fs::write(directory.path().join("a b"), "one\ntwo\n").unwrap();
+        fs::set_permissions(directory.path().join("out"), fs::Permissions::from_mode(0o640))
+            .unwrap();
+        let ads = ["ExitCode = 0\nProcId = 0", "ExitCode = 1\nProcId = 1"]
+            .map(|text| ClassAd::parse_old(text).unwrap());
+        let log = [Event { number: "012".into(), proc: 0, text: "held: Code 6".into() }];
+        let expectation = Expectation::parse(condition).unwrap();
+        expectation.fault(&[&ads[0], &ads[1]], &log, directory.path()).is_none()
+    }
+
+    #[test]
+    fn conditions_that_hold() {
+        for condition in [
+            "ad ExitCode == ProcId",
+            "log 012",
+            "log 012 Code 6",
+            "no log 012 Code 7",
+            "no log 005",
+            "file out is one\\ntwo",
+            "file out has e\\nt",
+            "file out lacks three",
+            "file out mode 640",
+            "file out size 8",
+            "file \"a b\" same out",
+            "no file err",
+        ] {
+            assert!(holds(condition), "{condition}");
+        }
+    }
+
+    #[test]
+    fn conditions_that_fail() {
+        for condition in [
+            "ad ExitCode == 0",
+            "ad Unknown",
+            "ad NumJobStarts == 1",
+            "no log 012",
+            "log 005",
+            "log 012 Code 7",
+            "file out is one",
+            "file out has three",
+            "file out lacks two",
+            "file out mode 644",
+            "file out size 7",
+            "file out same err",
+            "file err",
+            "no file out",
+        ] {
+            assert!(!holds(condition), "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_condition_is_refused() {
+        for text in ["", "ad", "ad ExitCode ==", "file out contains x", "file \"out", "mode 644"] {
+            assert!(Expectation::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -75,3 +75,45 @@ impl Normal {
         format!("{name} : {}", values.join(" "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_between_two_runs_goes_and_the_rest_stays() {
+        let normal = Normal::new().unwrap();
+        for (line, expected) in [
+            (
+                "Job executing on host: <127.0.0.1:9618?addrs=127.0.0.1-9618+[--1]-9618&sock=startd_28_c8bd>",
+                "Job executing on host: <ADDRESS>",
+            ),
+            (
+                "_CONDOR_ANCESTOR_95=158:1795594985:1806002181",
+                "_CONDOR_ANCESTOR_PID=PID:EPOCH:RANDOM",
+            ),
+            (
+                "/var/lib/condor/execute/dir_158/scratch/x",
+                "/var/lib/condor/execute/dir_PID/scratch/x",
+            ),
+            ("Error from slot1_12@pool.test: (errno=2)", "Error from slot1_N@pool.test: (errno=2)"),
+            ("\t1619  -  Run Bytes Sent By Job", "\tN  -  Run Bytes Sent By Job"),
+            ("OMP_NUM_THREADS=3", "OMP_NUM_THREADS=3"),
+        ] {
+            assert_eq!(normal.line(line), expected);
+        }
+    }
+
+    #[test]
+    fn the_table_of_resources_keeps_what_was_asked_for_and_given() {
+        let normal = Normal::new().unwrap();
+        for (line, expected) in [
+            ("\t   Cpus                 :     0.99        3         4 ", "\t   Cpus : 3 4"),
+            ("\t   Cpus                 :                 3         4 ", "\t   Cpus : 3 4"),
+            ("\t   TimeExecute (s)      :        7                    ", "\t   TimeExecute (s) : "),
+            ("\t   GPUs                 :                           0 ", "\t   GPUs : 0"),
+        ] {
+            assert_eq!(normal.event_line(line), expected);
+        }
+    }
+}
