@@ -6,8 +6,8 @@ await() {
     until [ "$(grep -c "^$1 (" log)" -ge "${2:-1}" ]; do sleep 0.2; done
 }
 
-# await_running [COUNT]: until the job has been started for the COUNTth time, and had time to set its traps
+# await_running [COUNT]: until the job has been started for the COUNTth time, and had time to set its traps and to be measured
 await_running() {
     await 001 "${1:-1}"
-    sleep 2
+    sleep 3
 }
