@@ -160,6 +160,12 @@ impl Startd {
         self.release.is_some_and(|release| release >= Release::NEW)
     }
 
+    /// The startd's release, if it said so.
+    #[cfg(test)]
+    fn release(&self) -> Option<Release> {
+        self.release
+    }
+
     /// Lets the holder of a session in, as far as the session reaches.
     pub(crate) fn add_session(&mut self, session: Session) {
         self.sessions.insert(session);

@@ -158,7 +158,7 @@ fn a_session_of_the_shadow_counts_from_when_it_is_known() {
     for known in [false, true, false] {
         match known {
             true => fake.startd.add_session(session.clone()),
-            false => fake.startd.remove_session(&session.id),
+            false => drop(fake.startd.sessions.remove(&session.id)),
         }
         let mut stream = Stream::new(fake.connect());
         let session = session.clone();
