@@ -18,17 +18,22 @@ pub(crate) struct Desk {
     channel: Channel,
     signals: Signals,
     reports: VecDeque<Report>,
+    /// What became of the sandbox, once that is told; then the launcher leaves.
+    gone: Option<Result<(), Failure>>,
     pending: VecDeque<Signal>,
 }
 
 impl Desk {
     /// A desk with nothing on it.
     pub(crate) fn new(channel: Channel, signals: Signals) -> Self {
-        Self { channel, signals, reports: VecDeque::new(), pending: VecDeque::new() }
+        Self { channel, signals, reports: VecDeque::new(), gone: None, pending: VecDeque::new() }
     }
 
-    /// Gives the launcher an order.
+    /// Gives the launcher an order; one that has left needs none.
     pub(super) fn order(&self, order: &Order) -> Result<(), Failure> {
+        if self.gone.is_some() {
+            return Ok(());
+        }
         // Its death is noticed where its report is waited for.
         self.channel.send(order).map_err(|_| launcher_gone())
     }
@@ -55,19 +60,20 @@ impl Desk {
             Some(when) => PollTimeout::try_from(when.saturating_duration_since(Instant::now()))
                 .unwrap_or(PollTimeout::MAX),
         };
-        let mut fds = vec![
-            PollFd::new(self.channel.stream().as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        // The end of its stream would be told again and again.
+        if self.gone.is_none() {
+            fds.push(PollFd::new(self.channel.stream().as_fd(), PollFlags::POLLIN));
+        }
         fds.extend_from_slice(others);
         match poll(&mut fds, timeout) {
             Err(Errno::EINTR) => return Ok(()),
             result => result.at(Step::Watch, "poll")?,
         };
         let ready = |index: usize| fds.get(index).and_then(PollFd::any).unwrap_or(false);
-        let (launcher, signal) = (ready(0), ready(1));
-        if launcher {
-            self.reports.push_back(self.channel.receive()?.ok_or_else(launcher_gone)?);
+        let (signal, launcher) = (ready(0), ready(1));
+        if launcher && self.gone.is_none() {
+            self.receive()?;
         }
         if signal {
             self.pending.extend(self.signals.read()?);
@@ -78,17 +84,20 @@ impl Desk {
     /// Waits until the sandbox is removed.
     pub(super) fn gone(&mut self) -> Result<(), Failure> {
         loop {
-            let report = match self.report() {
-                Some(report) => Some(report),
-                None => self.channel.receive()?,
-            };
-            match report {
-                Some(Report::Gone(None)) => return Ok(()),
-                Some(Report::Gone(Some(failure))) => return Err(failure),
-                Some(_) => {}
-                None => return Err(launcher_gone()),
+            match &self.gone {
+                Some(end) => return end.clone(),
+                None => self.receive()?,
             }
         }
+    }
+
+    fn receive(&mut self) -> Result<(), Failure> {
+        match self.channel.receive()?.ok_or_else(launcher_gone)? {
+            Report::Gone(None) => self.gone = Some(Ok(())),
+            Report::Gone(Some(failure)) => self.gone = Some(Err(failure)),
+            report => self.reports.push_back(report),
+        }
+        Ok(())
     }
 }
 
