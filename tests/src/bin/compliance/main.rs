@@ -24,6 +24,7 @@ mod report;
 mod submit;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use crate::compare::List;
 use crate::options::Command;
@@ -68,13 +69,20 @@ fn run(command: Command) -> Result<bool> {
             let mut table = Table::default();
             for place in &places {
                 for starter in &starters {
-                    let (verdicts, took) = report::timed(|| wanted.run(place, starter))?;
-                    table.ran(place, starter.label(), &verdicts, took);
+                    let started = Instant::now();
+                    match wanted.run(place, starter) {
+                        Ok(verdicts) => {
+                            table.ran(place, starter.label(), &verdicts, started.elapsed());
+                        }
+                        Err(error) => table.did_not_run(place, starter.label(), &error.to_string()),
+                    }
                 }
-                if starters.len() == 2 {
+                if let [first, second] = &starters[..] {
                     let directory = |starter: &Starter| wanted.results(place, starter.label());
-                    let (first, second) = (directory(&starters[0]), directory(&starters[1]));
-                    table.compared(place, compare::directories(&first, &second, &list)?);
+                    match compare::directories(&directory(first), &directory(second), &list) {
+                        Ok(compared) => table.compared(place, compared),
+                        Err(error) => table.did_not_run(place, "compared", &error.to_string()),
+                    }
                 }
             }
             Ok(table.finish(&list))

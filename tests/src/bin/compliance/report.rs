@@ -1,23 +1,11 @@
 //! What a run says to whoever started it.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::Result;
 use crate::case::Place;
 use crate::compare::{Compared, List};
 use crate::pool::Verdict;
-
-/// Does something and says how long it took.
-///
-/// # Errors
-///
-/// That of what was done.
-pub(crate) fn timed<T>(action: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
-    let started = Instant::now();
-    let value = action()?;
-    Ok((value, started.elapsed()))
-}
 
 /// One row per place and starter, and what is wrong as it is found.
 #[derive(Debug, Default)]
@@ -41,6 +29,12 @@ impl Table {
         self.wrong |= failed > 0;
         let good = verdicts.len() - failed;
         self.row(place, label, &format!("{good} hold, {failed} fail, {:.0} s", took.as_secs_f64()));
+    }
+
+    /// Takes in that there are no results, and why.
+    pub(crate) fn did_not_run(&mut self, place: &Place, label: &str, why: &str) {
+        self.wrong = true;
+        self.row(place, label, &format!("did not run: {why}"));
     }
 
     /// Takes in a comparison.
