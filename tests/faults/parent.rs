@@ -1,0 +1,75 @@
+//! A startd that is gone: nobody wants the job any more, and nobody would clean up.
+
+use cloister_tests::Machine;
+
+use crate::pool::files::{Deed, INPUT, OUTPUT};
+use crate::pool::shadow::{BEGIN_EXECUTION, JOB_INFO};
+use crate::pool::{Ended, Setup, shadow};
+
+fn setup(script: &str) -> Setup {
+    let mut setup = Setup::new(script);
+    setup.proxy = true;
+    setup
+}
+
+const GONE: &str = "the parent process is gone";
+
+fn check(ended: Ended, reason: Option<i64>) {
+    let ended = ended.code(0).says(&[GONE]);
+    assert_eq!(ended.exit().map(|(_, reason)| reason), reason, "{ended}");
+}
+
+#[test]
+fn before_there_is_a_job() {
+    let Some(machine) = Machine::new() else { return };
+    let mut setup = setup("echo done");
+    setup.shadow = Some((JOB_INFO, 1, shadow::Deed::Stall));
+    let mut claim = setup.start(&machine);
+    claim.asked(JOB_INFO);
+    claim.startd_dies();
+    check(claim.end(&machine), None);
+}
+
+#[test]
+fn while_input_is_on_its_way() {
+    let Some(machine) = Machine::new() else { return };
+    let mut setup = setup("echo done");
+    setup.fetching = vec![Deed::Stall];
+    let mut claim = setup.start(&machine);
+    claim.transferring(INPUT);
+    claim.startd_dies();
+    check(claim.end(&machine), Some(108));
+}
+
+#[test]
+fn while_the_job_runs() {
+    let Some(machine) = Machine::new() else { return };
+    let script = "trap '' TERM; setsid sleep 1000 & echo > running; while :; do sleep 1000; done";
+    let mut claim = setup(script).start(&machine);
+    claim.made(&machine, "running");
+    claim.startd_dies();
+    check(claim.end(&machine), Some(107));
+}
+
+#[test]
+fn while_output_is_on_its_way() {
+    let Some(machine) = Machine::new() else { return };
+    let mut setup = setup("head -c 6000000 /dev/zero > result");
+    setup.fetching = vec![Deed::Good];
+    setup.delivering = vec![Deed::Stall];
+    let mut claim = setup.start(&machine);
+    claim.transferring(OUTPUT);
+    claim.startd_dies();
+    check(claim.end(&machine), Some(107));
+}
+
+#[test]
+fn and_so_is_the_shadow() {
+    let Some(machine) = Machine::new() else { return };
+    let mut setup = setup("echo > running; sleep 1000");
+    setup.shadow = Some((BEGIN_EXECUTION, 1, shadow::Deed::Stall));
+    let mut claim = setup.start(&machine);
+    claim.asked(BEGIN_EXECUTION);
+    claim.startd_dies();
+    check(claim.end(&machine), None);
+}
