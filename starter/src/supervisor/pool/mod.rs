@@ -47,6 +47,8 @@ const JOB_COREDUMPED: i32 = 103;
 const JOB_SHOULD_REQUEUE: i32 = 107;
 const JOB_NOT_STARTED: i32 = 108;
 
+/// First release whose shadow takes files of a job that failed.
+const FAILURE_FILES: Release = Release(24, 1);
 /// How often a transfer of output is begun anew after its connection was lost.
 const DELIVERIES: u32 = 5;
 /// How long a shadow that was told of an error may take to have this starter ended. 25.14.1 takes ten
@@ -83,6 +85,15 @@ enum Stage {
     Running(i32),
     /// Output is on its way, which an order to end softly doesn't touch.
     Delivering,
+}
+
+/// What is taken back of an ended job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Its output.
+    Output,
+    /// Standard output and error, and what it listed for the case that it fails.
+    OfFailure,
 }
 
 /// Why a job's life ended early.
@@ -174,6 +185,12 @@ impl<'a> Pool<'a> {
         let Assignment { job, plan, shadow, peer } = &assignment;
         self.fetch(job, plan, peer.as_deref())?;
         self.stop_if_asked()?;
+        // A job whose files can't be opened has not begun.
+        self.desk.order(&Order::Open)?;
+        match self.report()? {
+            Report::Opened => {}
+            other => return Err(unexpected(&other).into()),
+        }
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
@@ -196,10 +213,8 @@ impl<'a> Pool<'a> {
             let exited = figures.exited(self.knobs);
             self.update(exited)?;
         }
-        let delivered = match peer {
-            Some(peer) if self.wants_output(job, ended) => {
-                Some(self.deliver(&assignment, peer, pid)?)
-            }
+        let delivered = match (peer, self.wanted(job, ended, *shadow)) {
+            (Some(peer), Some(wanted)) => Some(self.deliver(&assignment, peer, pid, wanted)?),
             _ => None,
         };
         // The sandbox goes while the last words are said.
@@ -390,14 +405,17 @@ impl<'a> Pool<'a> {
         Some(ads::error(&failure, why.code, why.subcode))
     }
 
-    fn wants_output(&self, job: &Job, ended: Status) -> bool {
-        let Some(transfer) = &job.transfer else { return false };
+    fn wanted(&self, job: &Job, ended: Status, shadow: Option<Release>) -> Option<Wanted> {
+        let transfer = job.transfer.as_ref()?;
         match (self.ending.how, transfer.when) {
-            (None, When::Success) => job.succeeded(ended),
-            (None, _) => true,
-            (Some(How::Soft), When::ExitOrEvict) => true,
-            (Some(How::Soft), _) => self.ending.wants_final_output(),
-            (Some(How::Hard), _) => false,
+            (None, When::Success) if !job.succeeded(ended) => {
+                // Older ones want nothing then.
+                shadow.is_some_and(|release| release >= FAILURE_FILES).then_some(Wanted::OfFailure)
+            }
+            (None, _) => Some(Wanted::Output),
+            (Some(How::Soft), When::ExitOrEvict) => Some(Wanted::Output),
+            (Some(How::Soft), _) => self.ending.wants_final_output().then_some(Wanted::Output),
+            (Some(How::Hard), _) => None,
         }
     }
 
@@ -406,9 +424,13 @@ impl<'a> Pool<'a> {
         assignment: &Assignment,
         peer: &Peer,
         pid: i32,
+        wanted: Wanted,
     ) -> Result<Delivered, Broken> {
         let Assignment { job, plan, .. } = assignment;
-        let output = self.output(job, plan, pid);
+        let mut output = self.output(job, plan, pid);
+        if wanted == Wanted::OfFailure {
+            output.list = Some(job.failure_files.iter().map(Into::into).collect());
+        }
         let mut turn = 1;
         loop {
             let destination = Destination::Shadow(Box::new(peer.clone()), output.clone());
