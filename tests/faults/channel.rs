@@ -1,6 +1,6 @@
 //! A shadow that misbehaves on the channel for requests, at every request of a job's life.
 
-use cloister_tests::Machine;
+use crate::pool::machine;
 use nix::sys::signal::Signal;
 
 use crate::pool::shadow::{
@@ -25,7 +25,7 @@ const STEPS: [(i64, usize); 9] = [
 /// A quick job whose shadow does something wrong, at every step; what came of each.
 fn at_every_step(deed: Deed, knobs: &[(&str, &str)], mut check: impl FnMut(Ended, i64)) {
     for (number, nth) in STEPS {
-        let Some(mut machine) = Machine::new() else { return };
+        let Some(mut machine) = machine() else { return };
         for (name, value) in knobs {
             machine.set_knob(name, value);
         }
@@ -110,7 +110,7 @@ fn it_falls_silent() {
 #[test]
 fn an_order_to_end_counts_though_it_is_silent() {
     for (number, nth) in STEPS {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut setup = Setup::new("echo done");
         setup.shadow = Some((number, nth, Deed::Stall));
         let mut claim = setup.start(&machine);
@@ -131,7 +131,7 @@ fn an_order_to_end_counts_though_it_is_silent() {
 #[test]
 fn it_refuses_a_request() {
     for (number, nth) in STEPS {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut setup = Setup::new("echo done");
         setup.shadow = Some((number, nth, Deed::Errno(13)));
         let mut claim = setup.start(&machine);
@@ -159,7 +159,7 @@ fn it_refuses_a_request() {
 /// The connection goes while the job runs.
 #[test]
 fn it_goes_while_the_job_runs() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let mut setup = Setup::new("echo > running; sleep 1000");
     setup.shadow = Some((BEGIN_EXECUTION, 1, Deed::CloseAfter));
     let claim = setup.start(&machine);
@@ -177,7 +177,7 @@ fn its_job_ad_is_not_usable() {
         ("TransferSocket", "<127.0.0.1:1>".into(), "127.0.0.1:1"),
         ("TransferKey", "another".into(), "lost"),
     ] {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut setup = Setup::new("echo done");
         setup.job = vec![(name, value)];
         let mut claim = setup.start(&machine);

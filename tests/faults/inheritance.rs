@@ -1,13 +1,13 @@
 //! What the startd hands down, wrong in every way.
 
-use cloister_tests::Machine;
+use crate::pool::machine;
 
 use crate::pool::{Ended, Setup};
 
 type Spoil = fn(&mut [(&'static str, String)]);
 
 fn spoiled(spoil: Spoil) -> Option<Ended> {
-    let machine = Machine::new()?;
+    let machine = machine()?;
     let mut setup = Setup::new("echo done");
     setup.spoil = spoil;
     Some(setup.start(&machine).end(&machine))
@@ -95,7 +95,7 @@ fn no_shadow() {
 /// The startd's address is that of nobody: signs of life don't arrive, and the job runs.
 #[test]
 fn no_network_to_the_startd() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let mut setup = Setup::new("sleep 1; echo done");
     setup.release = crate::pool::OLD;
     setup.spoil = |handed| nth(&mut handed[0].1, ' ', 1, "<127.0.0.1:1?noUDP&sock=startd_1_2>");

@@ -1,6 +1,6 @@
 //! A whole life where everybody does what they should, with startd and shadow of both versions.
 
-use cloister_tests::Machine;
+use crate::pool::machine;
 use nix::sys::signal::Signal;
 
 use crate::pool::files::{INPUT, OUTPUT};
@@ -28,7 +28,7 @@ const ORDER: [i64; 11] = [
 #[test]
 fn everything_comes_in_its_order() {
     for release in [OLD, NEW] {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut setup = Setup::new("cat data; echo oops >&2; cp data result; exit 3");
         setup.release = release;
         setup.input = vec![("data".to_owned(), b"input\n".to_vec()), ("none".into(), Vec::new())];
@@ -69,7 +69,7 @@ fn everything_comes_in_its_order() {
 #[test]
 fn signals_during_the_last_steps_change_nothing() {
     for turn in 0..6 {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut setup = Setup::new("echo done");
         setup.release = OLD;
         let mut claim = setup.start(&machine);
@@ -86,7 +86,7 @@ fn signals_during_the_last_steps_change_nothing() {
 /// Processes that nobody waits for, in sessions of their own.
 #[test]
 fn processes_that_a_job_leaves_are_ended() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let script =
         "for n in 1 2 3; do setsid sleep 1000 </dev/null >/dev/null 2>&1 & done; echo started";
     let mut claim = Setup::new(script).start(&machine);

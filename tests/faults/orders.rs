@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use cloister_tests::Machine;
+use crate::pool::machine;
 use nix::sys::signal::Signal;
 
 use crate::pool::files::{Deed, INPUT, OUTPUT};
@@ -39,7 +39,7 @@ fn while_the_job_runs() {
     for (soft, (release, order)) in
         SOFT.map(|one| (true, one)).into_iter().chain(HARD.map(|one| (false, one)))
     {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let claim = setup(release, POLITE).start(&machine);
         claim.made(&machine, "running");
         claim.startd.order(order);
@@ -57,7 +57,7 @@ fn output_of_an_evicted_job() {
     for (soft, (release, order)) in
         SOFT.map(|one| (true, one)).into_iter().chain(HARD.map(|one| (false, one)))
     {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut setup = setup(release, POLITE);
         setup.job = vec![("WhenToTransferOutput", "ON_EXIT_OR_EVICT".into())];
         let claim = setup.start(&machine);
@@ -73,7 +73,7 @@ fn output_of_an_evicted_job() {
 #[test]
 fn while_input_is_on_its_way() {
     for (release, order) in SOFT.into_iter().chain(HARD) {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut setup = setup(release, POLITE);
         setup.fetching = vec![Deed::Stall];
         let mut claim = setup.start(&machine);
@@ -89,9 +89,9 @@ fn while_input_is_on_its_way() {
 #[test]
 fn while_output_is_on_its_way() {
     for (release, order) in SOFT {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let machine = machine.knob("STARTER_UPLOAD_TIMEOUT", "1");
-        let mut setup = setup(release, "head -c 6000000 /dev/zero > result");
+        let mut setup = setup(release, "head -c 300000 /dev/zero > result");
         setup.fetching = vec![Deed::Good];
         setup.delivering = vec![Deed::Stall];
         let mut claim = setup.start(&machine);
@@ -99,7 +99,7 @@ fn while_output_is_on_its_way() {
         claim.startd.order(order);
         let ended = claim.end(&machine).code(0);
         assert_eq!(ended.exit(), Some((0, 100)), "{order:?}\n{ended}");
-        assert_eq!(ended.output("result").map(|bytes| bytes.len()), Some(6_000_000), "{ended}");
+        assert_eq!(ended.output("result").map(|bytes| bytes.len()), Some(300_000), "{ended}");
     }
 }
 
@@ -107,7 +107,7 @@ fn while_output_is_on_its_way() {
 #[test]
 fn just_after_the_jobs_own_end() {
     for (release, order) in SOFT {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut claim = setup(release, "echo done; echo > running; exit 4").start(&machine);
         claim.made(&machine, "running");
         // The second update is that of the end.
@@ -129,7 +129,7 @@ fn just_after_the_jobs_own_end() {
 /// nothing.
 #[test]
 fn orders_that_come_again_and_again() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let machine = machine.knob("SHUTDOWN_GRACEFUL_TIMEOUT", "1");
     let script = "trap '' TERM; echo > running; while :; do sleep 1000; done";
     let mut claim = setup(OLD, script).start(&machine);
@@ -146,10 +146,10 @@ fn orders_that_come_again_and_again() {
 /// The time for a job to end isn't that for its output, which may take longer.
 #[test]
 fn a_long_transfer_after_a_soft_order() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let machine =
         machine.knob("SHUTDOWN_GRACEFUL_TIMEOUT", "1").knob("STARTER_UPLOAD_TIMEOUT", "3");
-    let mut setup = setup(OLD, &format!("head -c 6000000 /dev/zero > result; {POLITE}"));
+    let mut setup = setup(OLD, &format!("head -c 300000 /dev/zero > result; {POLITE}"));
     setup.job = vec![("WhenToTransferOutput", "ON_EXIT_OR_EVICT".into())];
     setup.fetching = vec![Deed::Good];
     setup.delivering = vec![Deed::Stall];
@@ -158,13 +158,13 @@ fn a_long_transfer_after_a_soft_order() {
     claim.startd.order(Order::Signal(Signal::SIGTERM));
     let ended = claim.end(&machine).code(0);
     assert_eq!(ended.exit(), Some((5 << 8, 107)), "{ended}");
-    assert_eq!(ended.output("result").map(|bytes| bytes.len()), Some(6_000_000), "{ended}");
+    assert_eq!(ended.output("result").map(|bytes| bytes.len()), Some(300_000), "{ended}");
 }
 
 #[test]
 fn suspended_and_continued_twice_each() {
     for release in [OLD, NEW] {
-        let Some(machine) = Machine::new() else { return };
+        let Some(machine) = machine() else { return };
         let mut claim = setup(release, POLITE).start(&machine);
         claim.made(&machine, "running");
         let mut expected = Vec::new();
@@ -193,7 +193,7 @@ fn suspended_and_continued_twice_each() {
 fn holds() {
     for (release, code) in [(OLD, 21), (OLD, 1009), (NEW, 21)] {
         for soft in [true, false] {
-            let Some(machine) = Machine::new() else { return };
+            let Some(machine) = machine() else { return };
             let mut claim = setup(release, POLITE).start(&machine);
             claim.made(&machine, "running");
             claim.startd.order(Order::Vacate(code, soft));
@@ -210,7 +210,7 @@ fn holds() {
 /// Strangers at the door of the starter: it serves the job, and whoever has a right to be served.
 #[test]
 fn strangers() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let claim = setup(NEW, POLITE).start(&machine);
     claim.made(&machine, "running");
     let mut open: Vec<TcpStream> = Vec::new();

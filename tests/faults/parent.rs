@@ -1,6 +1,6 @@
 //! A startd that is gone: nobody wants the job any more, and nobody would clean up.
 
-use cloister_tests::Machine;
+use crate::pool::machine;
 
 use crate::pool::files::{Deed, INPUT, OUTPUT};
 use crate::pool::shadow::{BEGIN_EXECUTION, JOB_INFO};
@@ -21,7 +21,7 @@ fn check(ended: Ended, reason: Option<i64>) {
 
 #[test]
 fn before_there_is_a_job() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let mut setup = setup("echo done");
     setup.shadow = Some((JOB_INFO, 1, shadow::Deed::Stall));
     let mut claim = setup.start(&machine);
@@ -32,7 +32,7 @@ fn before_there_is_a_job() {
 
 #[test]
 fn while_input_is_on_its_way() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let mut setup = setup("echo done");
     setup.fetching = vec![Deed::Stall];
     let mut claim = setup.start(&machine);
@@ -43,7 +43,7 @@ fn while_input_is_on_its_way() {
 
 #[test]
 fn while_the_job_runs() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let script = "trap '' TERM; setsid sleep 1000 & echo > running; while :; do sleep 1000; done";
     let mut claim = setup(script).start(&machine);
     claim.made(&machine, "running");
@@ -53,8 +53,8 @@ fn while_the_job_runs() {
 
 #[test]
 fn while_output_is_on_its_way() {
-    let Some(machine) = Machine::new() else { return };
-    let mut setup = setup("head -c 6000000 /dev/zero > result");
+    let Some(machine) = machine() else { return };
+    let mut setup = setup("head -c 300000 /dev/zero > result");
     setup.fetching = vec![Deed::Good];
     setup.delivering = vec![Deed::Stall];
     let mut claim = setup.start(&machine);
@@ -65,7 +65,7 @@ fn while_output_is_on_its_way() {
 
 #[test]
 fn and_so_is_the_shadow() {
-    let Some(machine) = Machine::new() else { return };
+    let Some(machine) = machine() else { return };
     let mut setup = setup("echo > running; sleep 1000");
     setup.shadow = Some((BEGIN_EXECUTION, 1, shadow::Deed::Stall));
     let mut claim = setup.start(&machine);

@@ -217,8 +217,7 @@ fn take(stream: &mut Stream<TcpStream>, deed: Deed) -> Result<Vec<(String, Vec<u
             let mut scrap = [0; 4096];
             stream.socket().read_exact(&mut scrap)?;
             if deed == Deed::Stall {
-                // Not even a read: what the starter sends doesn't leave it.
-                thread::sleep(Duration::from_secs(60));
+                silence(stream)?;
             }
             return Err(std::io::Error::other("on purpose").into());
         }

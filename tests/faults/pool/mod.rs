@@ -46,6 +46,8 @@ pub(crate) enum Event {
     Asked(Request),
     /// The connection with the shadow ended.
     ShadowClosed,
+    /// That for updates ended.
+    UpdatesClosed,
     /// The startd was told something of the job.
     Update(Update),
     /// A connection for files was made: 61000 for input, 61001 for output.
@@ -314,14 +316,11 @@ impl Claim {
             thread::sleep(Duration::from_millis(2));
         };
         // Its peers see its end a little later.
-        while let Ok(event) = self.heard.recv_timeout(Duration::from_secs(2)) {
-            let closed = matches!(event, Event::ShadowClosed);
+        let closed = |event: &&Event| matches!(event, Event::ShadowClosed | Event::UpdatesClosed);
+        while self.events.iter().filter(closed).count() < 2 {
+            let Ok(event) = self.heard.recv_timeout(Duration::from_secs(2)) else { break };
             self.events.push(event);
-            if closed {
-                break;
-            }
         }
-        self.events.extend(self.heard.try_iter());
         if let Some(mut parent) = self.parent.take() {
             let _ = parent.kill();
             let _ = parent.wait();
@@ -347,6 +346,7 @@ fn follow_updates(mut stream: Stream<TcpStream>, release: &str, tell: Sender<Eve
         while let Ok(update) = stream.receive_value() {
             let _ = tell.send(Event::Update(update));
         }
+        let _ = tell.send(Event::UpdatesClosed);
     });
 }
 
@@ -491,4 +491,9 @@ impl Ended {
     pub(crate) fn startd_knows(&self) -> bool {
         self.events.iter().any(|event| matches!(event, Event::Update(update) if update.last))
     }
+}
+
+/// A machine in the domain of the test's submitters.
+pub(crate) fn machine() -> Option<Machine> {
+    Some(Machine::new()?.knob("UID_DOMAIN", "pool.test"))
 }
