@@ -51,7 +51,7 @@ fn told_with_filler(claim: Claim, machine: &Machine, filler: &std::path::Path) -
 fn no_room_for_the_input() {
     let Some(machine) = small(64) else { return };
     let mut setup = Setup::new("echo done");
-    setup.input = vec![("large".to_owned(), vec![1; 2 << 20]), ("more".to_owned(), vec![2; 9])];
+    setup.input = vec![("large".to_owned(), vec![1; 800_000]), ("more".to_owned(), vec![2; 9])];
     let code = told(setup.start(&machine), &machine, "No space left on device");
     assert_eq!(code, 1007, "the machine's fault: there may be room elsewhere");
 }

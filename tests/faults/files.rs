@@ -16,7 +16,7 @@ const FAULTS: [(Deed, &str); 7] = [
     (Deed::NoKey, "does not know the TransferKey"),
     (Deed::HalfAFile, "lost"),
     (Deed::Garbage, "peer"),
-    (Deed::Huge, "peer"),
+    (Deed::Huge, "4294967295 exceeds the limit"),
     (Deed::Stall, "was silent for 1 s"),
 ];
 

@@ -289,7 +289,7 @@ impl<'a> Pool<'a> {
         let plan = self.plan(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
         let mut first = ads::provisioned(&machine.slot, &plan);
-        self.call(&Call::JobUpdate(&first), |_| Ok(()))?;
+        self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
         first.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
         self.startd.update(&first);

@@ -46,6 +46,9 @@ impl Pool<'_> {
         if let Some(lost) = self.lost.take() {
             return Err(lost.into());
         }
+        if self.shadow.step()? {
+            return Err(unasked().into());
+        }
         self.shadow.send(call)?;
         tracing::debug!("asked the shadow for {}", call.name());
         self.asked = true;
@@ -131,10 +134,7 @@ impl Pool<'_> {
         }
         if self.lost.is_none() && !self.answered {
             match self.shadow.step() {
-                Ok(true) if !self.asked => {
-                    // It would be taken for the answer to the next request.
-                    self.lost = Some(Lost("it spoke without being asked".to_owned()));
-                }
+                Ok(true) if !self.asked => self.lost = Some(unasked()),
                 Ok(answered) => self.answered = answered,
                 Err(lost) => self.lost = Some(lost),
             }
@@ -186,6 +186,11 @@ impl Pool<'_> {
             (None, _) => Ok(()),
         }
     }
+}
+
+/// What a shadow says then would be taken for the answer to the next request.
+fn unasked() -> Lost {
+    Lost("it spoke without being asked".to_owned())
 }
 
 /// An errno of the shadow.
