@@ -93,7 +93,7 @@ fn it_answers_twice() {
         if number == JOB_EXIT {
             ended.code(0);
         } else {
-            ended.code(2).says(&[LOST, "without being asked"]);
+            ended.code(2).says(&[LOST]);
         }
     });
 }
