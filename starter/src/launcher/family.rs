@@ -117,6 +117,22 @@ impl Stat {
     }
 }
 
+/// Kills the children of this process until there are none; orphans of those become its children, if
+/// it adopts them. Numbers are safe here: they are not given anew before their process is waited for.
+pub(crate) fn kill_children() {
+    let own = nix::unistd::getpid();
+    loop {
+        for child in children(own.as_raw()).unwrap_or_default() {
+            // One that has just ended is waited for below.
+            let _ = nix::sys::signal::kill(Pid::from_raw(child), nix::sys::signal::SIGKILL);
+        }
+        match waitpid(None, None) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
 fn bury() {
     while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
         waitpid(None, Some(WaitPidFlag::WNOHANG))
