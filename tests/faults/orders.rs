@@ -207,6 +207,29 @@ fn holds() {
     }
 }
 
+/// A job is held that hasn't begun, and one isn't that is over.
+#[test]
+fn holds_before_and_after_the_job() {
+    for (release, late) in [(OLD, false), (NEW, false), (OLD, true), (NEW, true)] {
+        let Some(machine) = machine() else { return };
+        let machine = machine.knob("STARTER_UPLOAD_TIMEOUT", "1");
+        let mut setup = setup(release, "echo done");
+        setup.fetching = vec![if late { Deed::Good } else { Deed::Stall }];
+        setup.delivering = vec![Deed::Close];
+        let mut claim = setup.start(&machine);
+        claim.transferring(if late { OUTPUT } else { INPUT });
+        claim.startd.order(Order::Vacate(21, true));
+        let ended = claim.end(&machine).code(0);
+        if late {
+            assert_eq!((ended.exit(), ended.error()), (Some((0, 100)), None), "{ended}");
+            assert!(ended.output("_condor_stdout").is_some(), "{ended}");
+        } else {
+            assert_eq!(ended.error().map(|(code, _)| code), Some(21), "{ended}");
+            assert_eq!(ended.exit(), None, "{ended}");
+        }
+    }
+}
+
 /// Strangers at the door of the starter: it serves the job, and whoever has a right to be served.
 #[test]
 fn strangers() {

@@ -2,9 +2,12 @@
 
 use crate::pool::machine;
 
+use nix::sys::signal::Signal;
+
 use crate::pool::files::{Deed, INPUT, OUTPUT};
 use crate::pool::shadow::{BEGIN_EXECUTION, JOB_INFO};
-use crate::pool::{Ended, Setup, shadow};
+use crate::pool::startd::Order;
+use crate::pool::{Ended, NEW, OLD, Setup, Updates, shadow};
 
 fn setup(script: &str) -> Setup {
     let mut setup = Setup::new(script);
@@ -72,4 +75,40 @@ fn and_so_is_the_shadow() {
     claim.asked(BEGIN_EXECUTION);
     claim.startd_dies();
     check(claim.end(&machine), None);
+}
+
+/// What a starter has to know of its slot doesn't come.
+#[test]
+fn no_ads_of_the_slot() {
+    for (deed, words) in [
+        (Updates::Close, "closed"),
+        (Updates::Half, "closed"),
+        (Updates::Garbage, "peer"),
+        (Updates::Huge, "4294967295 exceeds the limit"),
+    ] {
+        let Some(machine) = machine() else { return };
+        let mut setup = Setup::new("echo done");
+        setup.updates = deed;
+        let mut claim = setup.start(&machine);
+        claim.asked(shadow::ULOG);
+        claim.startd.order(Order::Signal(Signal::SIGTERM));
+        let ended = claim.end(&machine).code(0).says(&["ERROR", "machine ad of the startd", words]);
+        let (code, text) = ended.error().unwrap();
+        assert!(code == 1007 && text.contains(words), "{deed:?}: {code} {text}");
+    }
+}
+
+/// A startd that doesn't want to know is no reason to do anything else with the job.
+#[test]
+fn nobody_reads_updates() {
+    for release in [OLD, NEW] {
+        for deed in [Updates::CloseAfter, Updates::Deaf] {
+            let Some(machine) = machine() else { return };
+            let mut setup = Setup::new("sleep 1; echo done");
+            (setup.release, setup.updates) = (release, deed);
+            let ended = setup.start(&machine).end(&machine).code(0);
+            assert_eq!(ended.exit(), Some((0, 100)), "{deed:?}\n{ended}");
+            assert!(ended.output("_condor_stdout").is_some(), "{deed:?}\n{ended}");
+        }
+    }
 }

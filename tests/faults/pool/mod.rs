@@ -5,7 +5,7 @@ pub(crate) mod shadow;
 pub(crate) mod startd;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
@@ -56,6 +56,25 @@ pub(crate) enum Event {
     Output(Vec<(String, Vec<u8>)>),
 }
 
+/// What a startd does with its end of the update socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Updates {
+    /// It sends the ads of the slot, and reads.
+    Good,
+    /// It closes at once.
+    Close,
+    /// It sends half of the ads and closes.
+    Half,
+    /// It sends what is no packet.
+    Garbage,
+    /// It announces 4 GiB.
+    Huge,
+    /// It closes once it has sent the ads.
+    CloseAfter,
+    /// It never reads.
+    Deaf,
+}
+
 /// What a claim is to be like.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -73,6 +92,8 @@ pub(crate) struct Setup {
     pub(crate) fetching: Vec<FileDeed>,
     /// The same for output.
     pub(crate) delivering: Vec<FileDeed>,
+    /// What the startd does with the update socket.
+    pub(crate) updates: Updates,
     /// A process is between the startd and the starter that can be killed in the startd's place.
     pub(crate) proxy: bool,
     /// Changes what is handed down through the environment.
@@ -90,6 +111,7 @@ impl Setup {
             shadow: None,
             fetching: Vec::new(),
             delivering: Vec::new(),
+            updates: Updates::Good,
             proxy: false,
             spoil: |_| {},
         }
@@ -221,7 +243,7 @@ impl Claim {
             transfer.attributes(),
             tell.clone(),
         );
-        follow_updates(Stream::new(updates), release, tell);
+        follow_updates(Stream::new(updates), setup.updates, release, tell);
 
         let mounts = cloister_tests::mounts();
         let (pid, parent_process) = spawn(machine, &handed, setup.proxy);
@@ -333,19 +355,40 @@ impl Claim {
     }
 }
 
-/// What was said to the startd's side of the update socket, from the first ads on.
-fn follow_updates(mut stream: Stream<TcpStream>, release: &str, tell: Sender<Event>) {
-    let ads = MachineAds { machine: slot(release), overlay: ClassAd::new() };
-    stream.send_value(&ads).unwrap();
-    if release == NEW {
-        let mut secrets = ClassAd::new();
-        secrets.insert_value("ClaimId", "<127.0.0.1:1>#1#1#...");
-        stream.send_value(&secrets).unwrap();
-    }
-    thread::spawn(move || {
-        while let Ok(update) = stream.receive_value() {
-            let _ = tell.send(Event::Update(update));
+/// The startd's end of the update socket: the ads of the slot, then what is said of the job.
+fn follow_updates(
+    mut stream: Stream<TcpStream>,
+    deed: Updates,
+    release: &str,
+    tell: Sender<Event>,
+) {
+    let raw: &[u8] = match deed {
+        Updates::Half => &[1, 0, 0, 1, 0, 0, 0, 0],
+        Updates::Garbage => b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        Updates::Huge => &[1, 0xff, 0xff, 0xff, 0xff, 0, 0, 0],
+        _ => &[],
+    };
+    if raw.is_empty() && deed != Updates::Close {
+        let ads = MachineAds { machine: slot(release), overlay: ClassAd::new() };
+        stream.send_value(&ads).unwrap();
+        if release == NEW {
+            let mut secrets = ClassAd::new();
+            secrets.insert_value("ClaimId", "<127.0.0.1:1>#1#1#...");
+            stream.send_value(&secrets).unwrap();
         }
+    }
+    stream.socket().write_all(raw).unwrap();
+    thread::spawn(move || {
+        match deed {
+            Updates::Good => {
+                while let Ok(update) = stream.receive_value() {
+                    let _ = tell.send(Event::Update(update));
+                }
+            }
+            Updates::Garbage | Updates::Huge | Updates::Deaf => thread::sleep(HANG),
+            Updates::Close | Updates::Half | Updates::CloseAfter => {}
+        }
+        drop(stream);
         let _ = tell.send(Event::UpdatesClosed);
     });
 }
