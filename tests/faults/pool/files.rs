@@ -98,7 +98,7 @@ impl Plan {
         socket.set_read_timeout(Some(Duration::from_secs(60)))?;
         let mut stream = Stream::new(socket);
         // Which of the two it is isn't known before the session is.
-        let before = self.fetching.front().or(self.delivering.front()).copied();
+        let before = self.fetching.front().or_else(|| self.delivering.front()).copied();
         let mut sessions = Sessions::new();
         if before != Some(Deed::NoSession) {
             sessions.insert(session.clone());

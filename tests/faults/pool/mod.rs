@@ -1,17 +1,17 @@
 //! A claim: a starter, started as a startd does, and its peers.
 
+mod ended;
 pub(crate) mod files;
+mod process;
 pub(crate) mod shadow;
 pub(crate) mod startd;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,10 +24,12 @@ use condor_cedar::message::{MachineAds, Update};
 use condor_cedar::session::{ClaimId, Session};
 use condor_cedar::{Connection, SessionKey};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+pub(crate) use ended::Ended;
 use files::Deed as FileDeed;
+use process::{reap, spawn};
 use shadow::{Deed, Request};
 
 pub(crate) const OLD: &str = "$CondorVersion: 23.9.6 2026-07-12 PackageID: 23.9.6+dfsg-2.1+b10 $";
@@ -393,147 +395,8 @@ fn follow_updates(
     });
 }
 
-/// Starts the starter, with signals blocked as a startd has them.
-fn spawn(
-    machine: &Machine,
-    handed: &[(&'static str, String)],
-    proxy: bool,
-) -> (Pid, Option<std::process::Child>) {
-    let arguments = ["-f", "-a", "slot1_1", "127.0.0.1"];
-    let mut command = if proxy {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "\"$@\" & echo $!; wait", "sh"]).arg(cloister_tests::starter());
-        shell.args(arguments).stdout(Stdio::piped());
-        shell
-    } else {
-        let mut command = Command::new(cloister_tests::starter());
-        command.arg0("condor_starter").args(arguments).stdout(Stdio::null());
-        command
-    };
-    command.stdin(Stdio::null()).stderr(Stdio::null());
-    let mut command = machine.with_config(command);
-    command.envs(handed.iter().map(|(name, value)| (name, value)));
-    let block = || -> io::Result<()> {
-        let mut set = SigSet::all();
-        for signal in [Signal::SIGILL, Signal::SIGABRT, Signal::SIGFPE, Signal::SIGSEGV] {
-            set.remove(signal);
-        }
-        set.thread_set_mask()?;
-        nix::unistd::setsid()?;
-        Ok(())
-    };
-    // SAFETY: two system calls, nothing is allocated.
-    unsafe { command.pre_exec(block) };
-    let orphans: nix::Result<()> = nix::sys::prctl::set_child_subreaper(true);
-    orphans.unwrap();
-    let mut child = command.spawn().unwrap();
-    if !proxy {
-        return (Pid::from_raw(i32::try_from(child.id()).unwrap()), None);
-    }
-    let mut line = String::new();
-    io::BufRead::read_line(&mut io::BufReader::new(child.stdout.take().unwrap()), &mut line)
-        .unwrap();
-    (Pid::from_raw(line.trim().parse().unwrap()), Some(child))
-}
-
-/// The end of a child, or of an orphan that has become one, with its processor time and that of its
-/// children.
-fn reap(pid: Pid) -> Option<(i32, Duration)> {
-    let mut status = 0;
-    // SAFETY: all zeros are a value of this struct.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to values that outlive the call.
-    let done = unsafe { libc::wait4(pid.as_raw(), &mut status, libc::WNOHANG, &mut usage) };
-    if done != pid.as_raw() {
-        return None;
-    }
-    let time = |time: libc::timeval| {
-        Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_usec).unwrap() * 1000)
-    };
-    Some((status, time(usage.ru_utime) + time(usage.ru_stime)))
-}
-
 fn log(machine: &Machine) -> String {
     fs::read_to_string(machine.path("log/StarterLog.slot1_1")).unwrap_or_default()
-}
-
-/// How a starter ended.
-pub(crate) struct Ended {
-    status: i32,
-    cpu: Duration,
-    pub(crate) log: String,
-    pub(crate) events: Vec<Event>,
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { status, cpu, log, events } = self;
-        write!(f, "status {status:#x}, {cpu:?}\n--- log\n{log}\n--- events\n{events:#?}")
-    }
-}
-
-impl Ended {
-    /// Fails unless the starter exited with this code.
-    #[track_caller]
-    pub(crate) fn code(self, code: i32) -> Self {
-        assert_eq!(self.status, code << 8, "exit code {code} was expected\n{self}");
-        self
-    }
-
-    /// Fails unless one line of the log has all these words.
-    #[track_caller]
-    pub(crate) fn says(self, words: &[&str]) -> Self {
-        let said = self.log.lines().any(|line| words.iter().all(|word| line.contains(word)));
-        assert!(said, "no line of the log has {words:?}\n{self}");
-        self
-    }
-
-    /// The requests to the shadow, by number.
-    pub(crate) fn requests(&self) -> Vec<i64> {
-        self.asked().map(|request| request.number).collect()
-    }
-
-    pub(crate) fn asked(&self) -> impl DoubleEndedIterator<Item = &Request> {
-        self.events.iter().filter_map(|event| match event {
-            Event::Asked(request) => Some(request),
-            _ => None,
-        })
-    }
-
-    /// Status and reason of `job_exit`, if that was said.
-    pub(crate) fn exit(&self) -> Option<(i64, i64)> {
-        self.asked().find(|request| request.number == shadow::JOB_EXIT)?.exit
-    }
-
-    /// Code and text of the error event, if there was one.
-    pub(crate) fn error(&self) -> Option<(i64, String)> {
-        let request = self.asked().find(|request| request.number == shadow::ULOG)?;
-        let code = request.ad.eval_i64("HoldReasonCode").unwrap();
-        Some((code, request.ad.eval_string("ErrorMsg").unwrap()))
-    }
-
-    /// Output that arrived, by name; the last attempt counts.
-    pub(crate) fn output(&self, name: &str) -> Option<Vec<u8>> {
-        self.events.iter().rev().find_map(|event| match event {
-            Event::Output(files) => {
-                files.iter().find(|(own, _)| own == name).map(|(_, bytes)| bytes.clone())
-            }
-            _ => None,
-        })
-    }
-
-    /// How often a transfer of this kind was begun.
-    pub(crate) fn transfers(&self, number: i32) -> usize {
-        self.events
-            .iter()
-            .filter(|event| matches!(event, Event::Files(begun) if *begun == number))
-            .count()
-    }
-
-    /// Whether the startd was told the last of it.
-    pub(crate) fn startd_knows(&self) -> bool {
-        self.events.iter().any(|event| matches!(event, Event::Update(update) if update.last))
-    }
 }
 
 /// A machine in the domain of the test's submitters.
