@@ -17,5 +17,6 @@ mod files;
 mod inheritance;
 mod life;
 mod orders;
+mod own;
 mod parent;
 mod pool;

@@ -134,6 +134,7 @@ pub(crate) struct Claim {
     pub(crate) events: Vec<Event>,
     pub(crate) startd: startd::Startd,
     mounts: String,
+    removes: bool,
 }
 
 fn claim_id(id: &str, release: &str) -> ClaimId {
@@ -264,6 +265,7 @@ impl Claim {
                 _port: port,
             },
             mounts,
+            removes: false,
         }
     }
 
@@ -324,6 +326,24 @@ impl Claim {
         parent.wait().unwrap();
     }
 
+    /// Kills a process of the starter by its distance from the starter itself.
+    pub(crate) fn kill_descendant(&self, machine: &Machine, distance: usize) {
+        let mut pid = self.pid.as_raw();
+        for _ in 0..distance {
+            let child = |p: &cloister_tests::Process| p.parent == pid;
+            pid = machine.processes().iter().find(|p| child(p)).expect("a child").pid;
+        }
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    }
+
+    /// Waits for the end of a starter whose launcher was killed, so that the sandbox is left to the
+    /// startd, which removes it when the starter is gone (23.9.6 and 25.14.1).
+    #[track_caller]
+    pub(crate) fn end_as_a_startd(mut self, machine: &Machine) -> Ended {
+        self.removes = true;
+        self.end(machine)
+    }
+
     /// Waits for the end of the starter, and checks what is true of every end.
     #[track_caller]
     pub(crate) fn end(mut self, machine: &Machine) -> Ended {
@@ -351,6 +371,15 @@ impl Claim {
         }
         let ended = Ended { status, cpu, log: log(machine), events: self.events };
         assert_eq!(cloister_tests::mounts(), self.mounts, "mounts are left\n{ended}");
+        if self.removes {
+            // The kernel ends the job's processes, in its own time.
+            wait_until(&format!("the end of all processes\n{ended}"), || {
+                machine.processes().is_empty()
+            });
+            for sandbox in machine.sandboxes() {
+                fs::remove_dir_all(sandbox).unwrap();
+            }
+        }
         machine.check_clean(&ended);
         assert!(cpu < CPU, "{cpu:?} of processor time: a busy loop?\n{ended}");
         ended
