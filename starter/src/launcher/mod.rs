@@ -30,7 +30,7 @@ use crate::knobs::Knobs;
 use crate::plan::{Plan, Root};
 use crate::sys::privilege::Ids;
 use crate::sys::process;
-use crate::transfer::{self, Catalogue, Destination, Moved, Moving, Source};
+use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Source};
 
 /// What the launcher knows, none of it from the supervisor.
 #[derive(Debug)]
@@ -254,10 +254,7 @@ impl Launcher<'_> {
             Some(files) => files,
             None => stdio::open(plan)?,
         };
-        let places = Places {
-            sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
-            root: checked_root(plan)?,
-        };
+        let places = places(plan, sandbox)?;
         let cell = cell::launch(plan, places, files, &self.daemon)?;
         let pid = cell.pid;
         state.cell = Some(cell);
@@ -271,8 +268,13 @@ impl Launcher<'_> {
         let Some(before) = &state.catalogue else {
             return Err(out_of_order("this job's files are not moved"));
         };
+        let places = places(plan, sandbox)?;
+        let enter = || cell::enter_view(plan, places);
+        let entrance = Entrance { namespaces: cell::view_namespaces(plan), enter: &enter };
+        let entrance = plan.namespaces.mount.then_some(&entrance);
         let sandbox = sandbox.dir.as_fd();
-        let moving = transfer::deliver(plan, destination, before, sandbox, self.show_progress)?;
+        let progress = self.show_progress;
+        let moving = transfer::deliver(plan, destination, before, sandbox, entrance, progress)?;
         state.moving = Some(moving);
         Ok(())
     }
@@ -280,6 +282,13 @@ impl Launcher<'_> {
 
 fn out_of_order(why: &str) -> Failure {
     Failure::host(Step::Internal, why)
+}
+
+fn places(plan: &Plan, sandbox: &Made) -> Result<Places, Failure> {
+    Ok(Places {
+        sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
+        root: checked_root(plan)?,
+    })
 }
 
 fn checked_root(plan: &Plan) -> Result<Option<Identity>, Failure> {

@@ -30,7 +30,7 @@ use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, SessionTexts, Shadow};
 use crate::parent::startd::{Machine, Release, Startd};
-use crate::plan::{self, Host, Inputs, Plan, Root, Sandbox, Stdio};
+use crate::plan::{self, Host, Inputs, Plan, Sandbox, Stdio};
 use crate::transfer::{Core, Delivered, Destination, Input, Output, Peer, Reach, Source};
 use crate::version;
 
@@ -530,10 +530,8 @@ impl<'a> Pool<'a> {
                 found: cores.map(Into::into).to_vec(),
                 name: format!("core.{}.{}", job.cluster, job.proc).into(),
             }),
-            reach: match plan.root {
-                Root::Host => Reach::Account,
-                Root::Named(_) => Reach::Sandbox,
-            },
+            // As far as the job could see, with its own rights.
+            reach: Reach::Account,
         }
     }
 
