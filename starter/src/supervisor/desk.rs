@@ -18,6 +18,8 @@ pub(crate) struct Desk {
     channel: Channel,
     signals: Signals,
     reports: VecDeque<Report>,
+    /// The last order was given.
+    finishing: bool,
     /// What became of the sandbox, once that is told; then the launcher leaves.
     gone: Option<Result<(), Failure>>,
     pending: VecDeque<Signal>,
@@ -26,14 +28,22 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk with nothing on it.
     pub(crate) fn new(channel: Channel, signals: Signals) -> Self {
-        Self { channel, signals, reports: VecDeque::new(), gone: None, pending: VecDeque::new() }
+        Self {
+            channel,
+            signals,
+            reports: VecDeque::new(),
+            finishing: false,
+            gone: None,
+            pending: VecDeque::new(),
+        }
     }
 
-    /// Gives the launcher an order; one that has left needs none.
-    pub(super) fn order(&self, order: &Order) -> Result<(), Failure> {
-        if self.gone.is_some() {
+    /// Gives the launcher an order; one that has left, or will, needs none.
+    pub(super) fn order(&mut self, order: &Order) -> Result<(), Failure> {
+        if self.gone.is_some() || self.finishing {
             return Ok(());
         }
+        self.finishing = matches!(order, Order::Finish);
         // Its death is noticed where its report is waited for.
         self.channel.send(order).map_err(|_| launcher_gone())
     }

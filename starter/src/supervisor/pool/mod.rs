@@ -49,8 +49,9 @@ const JOB_NOT_STARTED: i32 = 108;
 
 /// First release whose shadow takes files of a job that failed.
 const FAILURE_FILES: Release = Release(24, 1);
-/// How often a transfer of output is begun anew after its connection was lost.
-const DELIVERIES: u32 = 5;
+/// How often a transfer of output is tried whose connection is lost, with pauses that begin with a
+/// second and double each time: two minutes.
+const DELIVERIES: u32 = 8;
 /// How long a shadow that was told of an error may take to have this starter ended. 25.14.1 takes ten
 /// seconds.
 const FAREWELL: Duration = Duration::from_secs(60);
@@ -69,7 +70,9 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
-    /// A message of the shadow has come.
+    /// A message of the shadow is waited for.
+    asked: bool,
+    /// It has come.
     answered: bool,
     lost: Option<Lost>,
 }
@@ -163,6 +166,7 @@ impl<'a> Pool<'a> {
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
+            asked: false,
             answered: false,
             lost: None,
         })
@@ -172,12 +176,7 @@ impl<'a> Pool<'a> {
     pub(crate) fn run(mut self) -> u8 {
         let code = match self.life() {
             Ok(()) => EXIT_OK,
-            Err(Broken::NotStarted) => self.not_started(),
-            Err(Broken::Failed(failure)) => self.failed(&failure),
-            Err(Broken::Lost(Lost(why))) => {
-                tracing::error!("lost the connection with the shadow: {why}");
-                EXIT_LOST
-            }
+            Err(broken) => self.broken(broken),
         };
         // Whatever runs still is ended by this.
         let gone = self.desk.order(&Order::Finish).and_then(|()| self.desk.gone());
@@ -214,36 +213,53 @@ impl<'a> Pool<'a> {
         let ended = self.running()?;
         self.stage = Stage::Quiet;
 
-        let requeue = self.ending.is_under_way();
+        // Orders that come later don't make it another end.
+        let by_itself = !self.ending.is_under_way();
+        if let Some(hold) = self.untold_hold() {
+            self.call(&Call::UserLog(&hold), |_| Ok(()))?;
+        }
         if let Some(figures) = &self.figures {
             let reaped = figures.reaped(self.knobs, &self.ending, *shadow);
             self.update(reaped)?;
         }
-        self.call(&Call::Event(&ads::execution_exit()), |_| Ok(()))?;
+        self.tell(&Call::Event(&ads::execution_exit()))?;
         if let Some(figures) = &self.figures {
             let exited = figures.exited(self.knobs);
             self.update(exited)?;
         }
-        let delivered = match (peer, self.wanted(job, ended, *shadow)) {
-            (Some(peer), Some(wanted)) => Some(self.deliver(&assignment, peer, pid, wanted)?),
+        let wanted = if by_itself {
+            wanted_of_ended(job, ended, *shadow)
+        } else {
+            self.wanted_of_evicted(job)
+        };
+        let delivered = match (peer, wanted) {
+            (Some(peer), Some(wanted)) => {
+                let mut output = self.output(job, plan, pid);
+                output.is_final = by_itself || self.ending.wants_final_output();
+                if wanted == Wanted::OfFailure {
+                    output.list = Some(job.failure_files.iter().map(Into::into).collect());
+                }
+                self.deliver(peer, &output)?
+            }
             _ => None,
         };
         // The sandbox goes while the last words are said.
         self.desk.order(&Order::Finish)?;
-        if let Some(why) = self.ending.hold.clone() {
-            // The shadow was told, and hears nothing after that.
-            tracing::info!("held: {}", why.text);
+        let last = self.last_words(delivered.as_ref());
+        self.startd.finish(&last);
+        if self.ending.hold_told {
+            // The shadow hears nothing after that.
             return Ok(());
         }
         let reason = match &delivered {
-            _ if requeue => JOB_SHOULD_REQUEUE,
+            _ if !by_itself => JOB_SHOULD_REQUEUE,
             Some(Delivered { core: Some(_), .. }) => JOB_COREDUMPED,
+            // Somebody was in a hurry.
+            None if wanted.is_some() && peer.is_some() => JOB_SHOULD_REQUEUE,
             _ => JOB_EXITED,
         };
-        let last = self.last_words(delivered.as_ref());
-        self.startd.finish(&last);
         let exit = JobExit { status: ads::wait_status(ended), reason, ad: &last };
-        self.call(&Call::JobExit(exit), |_| Ok(()))?;
+        self.tell(&Call::JobExit(exit))?;
         tracing::info!("told the shadow that the job is over (reason {reason})");
         Ok(())
     }
@@ -284,7 +300,7 @@ impl<'a> Pool<'a> {
         let plan = self.plan(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
         let mut first = ads::provisioned(&machine.slot, &plan);
-        self.call(&Call::JobUpdate(&first), |_| Ok(()))?;
+        self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
         first.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
         self.startd.update(&first);
@@ -456,34 +472,24 @@ impl<'a> Pool<'a> {
         Some(ads::error(&failure, why.code, why.subcode))
     }
 
-    fn wanted(&self, job: &Job, ended: Status, shadow: Option<Release>) -> Option<Wanted> {
+    /// What a job wants back that was made to end.
+    fn wanted_of_evicted(&self, job: &Job) -> Option<Wanted> {
         let transfer = job.transfer.as_ref()?;
-        match (self.ending.how, transfer.when) {
-            (None, When::Success) if !job.succeeded(ended) => {
-                // Older ones want nothing then.
-                shadow.is_some_and(|release| release >= FAILURE_FILES).then_some(Wanted::OfFailure)
-            }
-            (None, _) => Some(Wanted::Output),
-            (Some(How::Soft), When::ExitOrEvict) => Some(Wanted::Output),
-            (Some(How::Soft), _) => self.ending.wants_final_output().then_some(Wanted::Output),
-            (Some(How::Hard), _) => None,
-        }
+        let is_wanted = match (self.ending.how, transfer.when) {
+            (Some(How::Hard), _) => false,
+            (_, When::ExitOrEvict) => true,
+            _ => self.ending.wants_final_output(),
+        };
+        is_wanted.then_some(Wanted::Output)
     }
 
-    fn deliver(
-        &mut self,
-        assignment: &Assignment,
-        peer: &Peer,
-        pid: i32,
-        wanted: Wanted,
-    ) -> Result<Delivered, Broken> {
-        let Assignment { job, plan, .. } = assignment;
-        let mut output = self.output(job, plan, pid);
-        if wanted == Wanted::OfFailure {
-            output.list = Some(job.failure_files.iter().map(Into::into).collect());
-        }
-        let mut turn = 1;
-        loop {
+    /// Brings output to the shadow; `None` if the job had to end at once meanwhile.
+    fn deliver(&mut self, peer: &Peer, output: &Output) -> Result<Option<Delivered>, Broken> {
+        let mut pause = Duration::from_secs(1);
+        for turn in 1.. {
+            if self.ending.how == Some(How::Hard) {
+                break;
+            }
             let destination = Destination::Shadow(Box::new(peer.clone()), output.clone());
             self.stage = Stage::Delivering;
             self.desk.order(&Order::Deliver(destination))?;
@@ -496,20 +502,35 @@ impl<'a> Pool<'a> {
                     for warning in &delivered.warnings {
                         tracing::warn!("output: {warning}");
                     }
-                    return Ok(delivered);
+                    return Ok(Some(delivered));
                 }
                 Ok(other) => return Err(unexpected(&other).into()),
+                // What was ended on purpose is no failure.
+                Err(Broken::Failed(_)) if self.ending.how == Some(How::Hard) => break,
                 Err(Broken::Failed(failure))
-                    if failure.disposition == Disposition::Elsewhere
-                        && turn < DELIVERIES
-                        && self.ending.how != Some(How::Hard) =>
+                    if failure.disposition == Disposition::Elsewhere && turn < DELIVERIES =>
                 {
-                    tracing::warn!("{failure}; once more");
-                    turn += 1;
+                    tracing::warn!("{failure}; once more in {} s", pause.as_secs());
+                    self.pause(pause)?;
+                    pause *= 2;
                 }
                 Err(broken) => return Err(broken),
             }
         }
+        tracing::warn!("output is left behind: the job has to end at once");
+        Ok(None)
+    }
+
+    /// Lets time pass, unless the job has to end at once.
+    fn pause(&mut self, time: Duration) -> Result<(), Broken> {
+        let end = Instant::now() + time;
+        while Instant::now() < end && self.ending.how != Some(How::Hard) {
+            self.wait(Some(end))?;
+            if let Some(lost) = self.lost.take() {
+                return Err(lost.into());
+            }
+        }
+        Ok(())
     }
 
     fn output(&self, job: &Job, plan: &Plan, pid: i32) -> Output {
@@ -525,7 +546,7 @@ impl<'a> Pool<'a> {
             hidden: Vec::new(),
             earlier: job.spooled.iter().map(Into::into).collect(),
             preserve_paths: transfer.preserve_paths,
-            is_final: !self.ending.is_under_way() || self.ending.wants_final_output(),
+            is_final: true,
             core: Some(Core {
                 found: cores.map(Into::into).to_vec(),
                 name: format!("core.{}.{}", job.cluster, job.proc).into(),
@@ -550,18 +571,39 @@ impl<'a> Pool<'a> {
         ad.insert_value("StarterIpAddr", self.startd.address().to_string());
         ads::vacated(&mut ad, &self.ending);
         self.startd.update(&ad);
-        self.call(&Call::JobUpdate(&ad), |_| Ok(()))
+        self.tell(&Call::JobUpdate(&ad))
+    }
+
+    /// The last words of a life that ended early; the exit code.
+    fn broken(&mut self, broken: Broken) -> u8 {
+        match broken {
+            Broken::NotStarted => match self.not_started() {
+                Ok(()) => EXIT_OK,
+                Err(broken) => self.broken(broken),
+            },
+            Broken::Failed(failure) => self.failed(&failure),
+            Broken::Lost(Lost(why)) => {
+                let ad = self.last_words(None);
+                self.startd.finish(&ad);
+                if self.ending.is_under_way() {
+                    // The claim is as good as before: nobody waited for more than the end.
+                    tracing::warn!("the shadow did not wait for the end of the job: {why}");
+                    return EXIT_OK;
+                }
+                tracing::error!("lost the connection with the shadow: {why}");
+                EXIT_LOST
+            }
+        }
     }
 
     /// The order to end came before the program was started.
-    fn not_started(&mut self) -> u8 {
+    fn not_started(&mut self) -> Result<(), Broken> {
         let ad = self.last_words(None);
         self.startd.finish(&ad);
-        let reason = JOB_NOT_STARTED;
-        match self.call(&Call::JobExit(JobExit { status: 0, reason, ad: &ad }), |_| Ok(())) {
-            Ok(()) => EXIT_OK,
-            Err(_) => EXIT_LOST,
+        if let Some(hold) = self.untold_hold() {
+            return self.call(&Call::UserLog(&hold), |_| Ok(()));
         }
+        self.tell(&Call::JobExit(JobExit { status: 0, reason: JOB_NOT_STARTED, ad: &ad }))
     }
 
     /// Tells the shadow why the job can't go on, and waits until it has this starter ended.
@@ -572,9 +614,11 @@ impl<'a> Pool<'a> {
             Disposition::Elsewhere => (hold::STARTER_ERROR, 0),
         };
         let event = ads::error(failure, code, subcode);
-        if self.call(&Call::UserLog(&event), |_| Ok(())).is_err() {
-            return EXIT_LOST;
+        if let Err(Broken::Lost(lost)) = self.call(&Call::UserLog(&event), |_| Ok(())) {
+            return self.broken(lost.into());
         }
+        // A job that runs still doesn't run on meanwhile; where the launcher is gone it doesn't.
+        let _ = self.desk.order(&Order::Finish);
         let end = Instant::now() + FAREWELL;
         while !self.ending.is_under_way() && self.lost.is_none() && Instant::now() < end {
             if self.wait(Some(end)).is_err() {
@@ -589,6 +633,16 @@ impl<'a> Pool<'a> {
     fn stop_if_asked(&self) -> Result<(), Broken> {
         if self.ending.is_under_way() { Err(Broken::NotStarted) } else { Ok(()) }
     }
+}
+
+/// What a job wants back that ended by itself.
+fn wanted_of_ended(job: &Job, ended: Status, shadow: Option<Release>) -> Option<Wanted> {
+    let transfer = job.transfer.as_ref()?;
+    if transfer.when == When::Success && !job.succeeded(ended) {
+        // Older shadows want nothing then.
+        return shadow.is_some_and(|release| release >= FAILURE_FILES).then_some(Wanted::OfFailure);
+    }
+    Some(Wanted::Output)
 }
 
 fn slot_name(slot: &ClassAd) -> String {
