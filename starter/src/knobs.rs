@@ -56,6 +56,9 @@ macro_rules! knobs {
             /// SLOTn_USER: the account of each slot, by the slot's name in capitals.
             #[serde(skip)]
             pub(crate) slot_users: BTreeMap<String, String>,
+            /// ENVIRONMENT_FOR_Assigned<resource>, by the resource's name in small letters.
+            #[serde(skip)]
+            pub(crate) resource_environment: BTreeMap<String, ResourceEnvironment>,
             /// Whether STARTER_LOG is set for this starter's local name alone.
             #[serde(skip)]
             pub(crate) own_starter_log: bool,
@@ -133,6 +136,8 @@ knobs! {
     STARTER_SETS_HOME_ENV starter_sets_home_env: bool = Boolean "True";
     /// Variables that are set to the number of CPUs unless the job sets them.
     STARTER_NUM_THREADS_ENV_VARS starter_num_threads_env_vars: Vec<String> = List "CUBACORES GOMAXPROCS JULIA_NUM_THREADS MKL_NUM_THREADS NUMEXPR_NUM_THREADS OMP_NUM_THREADS OMP_THREAD_LIMIT OPENBLAS_NUM_THREADS PYTHON_CPU_COUNT ROOT_MAX_THREADS TF_LOOP_PARALLEL_ITERATIONS TF_NUM_THREADS";
+    /// Tell jobs their GPUs in NVIDIA_VISIBLE_DEVICES.
+    AUTO_SET_NVIDIA_VISIBLE_DEVICES auto_set_nvidia_visible_devices: bool = Boolean "True";
     /// A program that is run in place of every job, with the job's program as first argument.
     USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
     /// Added to a job's niceness, 0 to 19: an expression over the job ad.
@@ -294,9 +299,21 @@ impl Knobs {
         let mut knobs: Self = built.try_deserialize().map_err(|error| misfit(condor, &error))?;
         knobs.set = set;
         knobs.slot_users = slot_users(condor)?;
+        knobs.resource_environment = resource_environment(condor)?;
         knobs.own_starter_log =
             condor.local_name().is_some_and(|name| condor.is_set(&format!("{name}.STARTER_LOG")));
         Ok(knobs)
+    }
+
+    /// Defaults as a pool of before 24.1 has them, where the admin hasn't said otherwise: jobs of such
+    /// a pool know neither a scratch directory in the sandbox nor a HOME that the starter sets.
+    pub(crate) fn be_old(&mut self) {
+        if !self.is_set("STARTER_NESTED_SCRATCH") {
+            self.starter_nested_scratch = false;
+        }
+        if !self.is_set("STARTER_SETS_HOME_ENV") {
+            self.starter_sets_home_env = false;
+        }
     }
 
     /// Whether the admin set a knob.
@@ -338,6 +355,35 @@ impl Knob {
             Kind::Boolean | Kind::Number | Kind::Text => self.default.into(),
         }
     }
+}
+
+/// Which variables tell a job what it was assigned of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ResourceEnvironment {
+    /// ENVIRONMENT_FOR_Assigned<resource>: names, with substitutions.
+    pub(crate) variables: String,
+    /// ENVIRONMENT_VALUE_FOR_UnAssigned<resource>: their value where there is nothing assigned.
+    pub(crate) unassigned: String,
+}
+
+fn resource_environment(config: &Config) -> Result<BTreeMap<String, ResourceEnvironment>, Failure> {
+    const VARIABLES: &str = "ENVIRONMENT_FOR_ASSIGNED";
+    const UNASSIGNED: &str = "ENVIRONMENT_VALUE_FOR_UNASSIGNED";
+    let mut resources = vec!["gpus".to_owned()];
+    for name in config.names() {
+        let upper = name.to_ascii_uppercase();
+        resources.extend(upper.strip_prefix(VARIABLES).map(str::to_ascii_lowercase));
+    }
+    let text = |name: String| config.string(&name).map_err(unusable).map(Option::unwrap_or_default);
+    let mut found = BTreeMap::new();
+    for resource in resources {
+        let variables = text(format!("{VARIABLES}{resource}"))?;
+        let unassigned = text(format!("{UNASSIGNED}{resource}"))?;
+        if !variables.is_empty() {
+            found.insert(resource, ResourceEnvironment { variables, unassigned });
+        }
+    }
+    Ok(found)
 }
 
 /// SLOT1_USER, SLOT1_2_USER, ...

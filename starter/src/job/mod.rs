@@ -56,6 +56,8 @@ pub(crate) struct Job {
     pub(crate) cpus: i64,
     /// `SpooledOutputFiles`: output that came back from an earlier run.
     pub(crate) spooled: Vec<String>,
+    /// `FailureFiles`: what comes back of a job that failed.
+    pub(crate) failure_files: Vec<String>,
     /// The ad itself, for expressions that an admin configured over it and for the copy in the sandbox.
     pub(crate) ad: ClassAd,
 }
@@ -98,9 +100,8 @@ impl Job {
             root: text(&ad, "RequestedChroot")?,
             core_size: ad.eval_i64("CoreSize"),
             kill_signal: kill_signal(&ad),
-            spooled: text(&ad, "SpooledOutputFiles")?
-                .map(|list| list.split(',').map(|name| name.trim().to_owned()).collect())
-                .unwrap_or_default(),
+            spooled: names(text(&ad, "SpooledOutputFiles")?),
+            failure_files: names(text(&ad, "FailureFiles")?),
             cpus: ad
                 .eval_i64("CpusProvisioned")
                 .or_else(|| ad.eval_i64("RequestCpus"))
@@ -110,9 +111,13 @@ impl Job {
         })
     }
 
-    /// Whether an end counts as success, by `JobSuccessExitCode` and its like: exit code 0 unless the
-    /// job says otherwise.
+    /// Whether an end counts as success, by `JobSuccessExitCode` and its like; every end does if the
+    /// job doesn't say.
     pub(crate) fn succeeded(&self, status: Status) -> bool {
+        let says = ["JobSuccessExitCode", "JobSuccessExitBySignal", "JobSuccessExitSignal"];
+        if !says.iter().any(|name| self.ad.contains(name)) {
+            return true;
+        }
         let by_signal = self.ad.eval_bool("JobSuccessExitBySignal").unwrap_or(false);
         match status {
             Status::Exited(code) => {
@@ -148,6 +153,11 @@ fn text(ad: &ClassAd, name: &str) -> Result<Option<String>, Failure> {
         ))),
         None => Ok(None),
     }
+}
+
+fn names(list: Option<String>) -> Vec<String> {
+    let list = list.unwrap_or_default();
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn stdio(ad: &ClassAd, name: &str) -> Result<Option<PathBuf>, Failure> {

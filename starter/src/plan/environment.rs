@@ -1,6 +1,8 @@
 //! The environment of the job: who sets what, and who wins.
 
-use super::{Account, Sandbox};
+use classad::ClassAd;
+
+use super::{Account, Sandbox, resources};
 use crate::failure::{Failure, Step};
 use crate::job::{Job, Variables, parse_env_either};
 use crate::knobs::Knobs;
@@ -9,6 +11,8 @@ use crate::knobs::Knobs;
 pub(super) struct Surroundings<'a> {
     pub(super) account: &'a Account,
     pub(super) sandbox: &'a Sandbox,
+    /// The machine ad.
+    pub(super) machine: &'a ClassAd,
     /// Name of the slot without the host, e.g. `slot1_1`.
     pub(super) slot: &'a str,
     pub(super) directory: &'a str,
@@ -34,6 +38,11 @@ pub(super) fn environment(
     }
     all.extend(&job.environment);
     publish(&mut all, job, knobs, at);
+    // By these the daemons find processes that got away from their parents.
+    for (name, value) in at.own.iter().filter(|(name, _)| name.starts_with("_CONDOR_ANCESTOR_")) {
+        all.set(name.clone(), value.clone());
+    }
+    resources::publish(&mut all, at.machine, knobs)?;
     let scratch = at.sandbox.path().to_string_lossy().into_owned();
     let mut result = Variables::default();
     for (name, value) in all.iter() {

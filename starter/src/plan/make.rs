@@ -71,6 +71,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     let surroundings = Surroundings {
         account,
         sandbox: &sandbox,
+        machine: inputs.machine,
         slot: inputs.slot,
         directory: &directory.to_string_lossy(),
         pid: host.pid,

@@ -8,6 +8,7 @@ mod identity;
 mod limits;
 mod make;
 mod mounts;
+mod resources;
 mod roots;
 mod show;
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod ads;
 mod ending;
 mod wait;
 
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use self::ads::Figures;
 use self::ending::{Ending, How};
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
-use crate::host::run_as;
+use crate::host::{self, run_as};
 use crate::job::{Job, When};
 use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
@@ -47,6 +47,8 @@ const JOB_COREDUMPED: i32 = 103;
 const JOB_SHOULD_REQUEUE: i32 = 107;
 const JOB_NOT_STARTED: i32 = 108;
 
+/// First release whose shadow takes files of a job that failed.
+const FAILURE_FILES: Release = Release(24, 1);
 /// How often a transfer of output is begun anew after its connection was lost.
 const DELIVERIES: u32 = 5;
 /// How long a shadow that was told of an error may take to have this starter ended. 25.14.1 takes ten
@@ -62,14 +64,21 @@ pub(crate) struct Pool<'a> {
     host: Host,
     /// The starter's own environment.
     environment: Vec<(String, String)>,
-    /// Whether the shadow runs on this machine.
-    local_shadow: bool,
+    /// Where the shadow is.
+    shadow_host: Option<ShadowHost>,
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
     /// A message of the shadow has come.
     answered: bool,
     lost: Option<Lost>,
+}
+
+/// The machine that the shadow runs on.
+#[derive(Clone, Copy, Debug)]
+struct ShadowHost {
+    address: IpAddr,
+    is_local: bool,
 }
 
 /// What is going on in the sandbox.
@@ -83,6 +92,15 @@ enum Stage {
     Running(i32),
     /// Output is on its way, which an order to end softly doesn't touch.
     Delivering,
+}
+
+/// What is taken back of an ended job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Its output.
+    Output,
+    /// Standard output and error, and what it listed for the case that it fails.
+    OfFailure,
 }
 
 /// Why a job's life ended early.
@@ -127,9 +145,12 @@ impl<'a> Pool<'a> {
         environment: Vec<(String, String)>,
     ) -> Result<Self, Failure> {
         let socket = shadow.socket();
-        let local_shadow = match (socket.peer_addr(), socket.local_addr()) {
-            (Ok(peer), Ok(own)) => peer.ip() == own.ip() || peer.ip().is_loopback(),
-            _ => false,
+        let shadow_host = match (socket.peer_addr(), socket.local_addr()) {
+            (Ok(peer), Ok(own)) => Some(ShadowHost {
+                address: peer.ip().to_canonical(),
+                is_local: peer.ip() == own.ip() || peer.ip().to_canonical().is_loopback(),
+            }),
+            _ => None,
         };
         Ok(Self {
             desk,
@@ -138,7 +159,7 @@ impl<'a> Pool<'a> {
             knobs,
             host,
             environment,
-            local_shadow,
+            shadow_host,
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
@@ -174,6 +195,12 @@ impl<'a> Pool<'a> {
         let Assignment { job, plan, shadow, peer } = &assignment;
         self.fetch(job, plan, peer.as_deref())?;
         self.stop_if_asked()?;
+        // A job whose files can't be opened has not begun.
+        self.desk.order(&Order::Open)?;
+        match self.report()? {
+            Report::Opened => {}
+            other => return Err(unexpected(&other).into()),
+        }
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
@@ -196,10 +223,8 @@ impl<'a> Pool<'a> {
             let exited = figures.exited(self.knobs);
             self.update(exited)?;
         }
-        let delivered = match peer {
-            Some(peer) if self.wants_output(job, ended) => {
-                Some(self.deliver(&assignment, peer, pid)?)
-            }
+        let delivered = match (peer, self.wanted(job, ended, *shadow)) {
+            (Some(peer), Some(wanted)) => Some(self.deliver(&assignment, peer, pid, wanted)?),
             _ => None,
         };
         // The sandbox goes while the last words are said.
@@ -284,8 +309,7 @@ impl<'a> Pool<'a> {
     fn plan(&mut self, job: &Job, machine: &Machine) -> Result<Plan, Failure> {
         let name = slot_name(&machine.slot);
         let slot = name.split('@').next().unwrap_or_default();
-        let trusted = self.local_shadow && self.knobs.trust_local_uid_domain;
-        let choice = plan::choose_account(job, self.knobs, slot, trusted)?;
+        let choice = plan::choose_account(job, self.knobs, slot, &|| self.trusts_shadow())?;
         let account = run_as::account(&choice.name, self.host.privileged)?;
         if self.host.privileged {
             tracing::info!("running as {} ({})", choice.name, choice.why);
@@ -308,6 +332,27 @@ impl<'a> Pool<'a> {
             tracing::warn!("isolation not applied: {item}");
         }
         Ok(plan)
+    }
+
+    /// Whether the shadow may name accounts of this machine, where TRUST_UID_DOMAIN doesn't say so of
+    /// all: one on this machine, or one whose host's name is in UID_DOMAIN.
+    fn trusts_shadow(&self) -> bool {
+        let Some(host) = self.shadow_host else { return false };
+        if host.is_local && self.knobs.trust_local_uid_domain {
+            return true;
+        }
+        let domain = &self.knobs.uid_domain;
+        let name = host::names::name_of(host.address);
+        let inside = name.as_deref().is_some_and(|name| host::names::is_in_domain(name, domain));
+        if !inside {
+            tracing::warn!(
+                "the shadow's host {} ({}) isn't in UID_DOMAIN ({domain}), and TRUST_UID_DOMAIN is \
+                 False: the job doesn't run as its owner",
+                host.address,
+                name.unwrap_or_else(|| "without a name".to_owned()),
+            );
+        }
+        inside
     }
 
     fn fetch(&mut self, job: &Job, plan: &Plan, peer: Option<&Peer>) -> Result<(), Broken> {
@@ -390,14 +435,17 @@ impl<'a> Pool<'a> {
         Some(ads::error(&failure, why.code, why.subcode))
     }
 
-    fn wants_output(&self, job: &Job, ended: Status) -> bool {
-        let Some(transfer) = &job.transfer else { return false };
+    fn wanted(&self, job: &Job, ended: Status, shadow: Option<Release>) -> Option<Wanted> {
+        let transfer = job.transfer.as_ref()?;
         match (self.ending.how, transfer.when) {
-            (None, When::Success) => job.succeeded(ended),
-            (None, _) => true,
-            (Some(How::Soft), When::ExitOrEvict) => true,
-            (Some(How::Soft), _) => self.ending.wants_final_output(),
-            (Some(How::Hard), _) => false,
+            (None, When::Success) if !job.succeeded(ended) => {
+                // Older ones want nothing then.
+                shadow.is_some_and(|release| release >= FAILURE_FILES).then_some(Wanted::OfFailure)
+            }
+            (None, _) => Some(Wanted::Output),
+            (Some(How::Soft), When::ExitOrEvict) => Some(Wanted::Output),
+            (Some(How::Soft), _) => self.ending.wants_final_output().then_some(Wanted::Output),
+            (Some(How::Hard), _) => None,
         }
     }
 
@@ -406,9 +454,13 @@ impl<'a> Pool<'a> {
         assignment: &Assignment,
         peer: &Peer,
         pid: i32,
+        wanted: Wanted,
     ) -> Result<Delivered, Broken> {
         let Assignment { job, plan, .. } = assignment;
-        let output = self.output(job, plan, pid);
+        let mut output = self.output(job, plan, pid);
+        if wanted == Wanted::OfFailure {
+            output.list = Some(job.failure_files.iter().map(Into::into).collect());
+        }
         let mut turn = 1;
         loop {
             let destination = Destination::Shadow(Box::new(peer.clone()), output.clone());
