@@ -55,6 +55,9 @@ const DELIVERIES: u32 = 5;
 /// seconds.
 const FAREWELL: Duration = Duration::from_secs(60);
 
+/// Longest that the end of the job is kept from the shadow while the sandbox is removed.
+const SETTLE: Duration = Duration::from_millis(20);
+
 /// What a supervisor in a pool works with.
 pub(crate) struct Pool<'a> {
     desk: Desk,
@@ -192,8 +195,8 @@ impl<'a> Pool<'a> {
 
     fn life(&mut self) -> Result<(), Broken> {
         let assignment = self.assignment()?;
-        let Assignment { job, plan, shadow, peer } = &assignment;
-        self.fetch(job, plan, peer.as_deref())?;
+        let Assignment { job, shadow, peer, .. } = &assignment;
+        self.fetched(job)?;
         self.stop_if_asked()?;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
@@ -227,8 +230,8 @@ impl<'a> Pool<'a> {
             (Some(peer), Some(wanted)) => Some(self.deliver(&assignment, peer, pid, wanted)?),
             _ => None,
         };
-        // The sandbox goes while the last words are said.
         self.desk.order(&Order::Finish)?;
+        self.settle(peer.is_some())?;
         if let Some(why) = self.ending.hold.clone() {
             // The shadow was told, and hears nothing after that.
             tracing::info!("held: {}", why.text);
@@ -282,6 +285,7 @@ impl<'a> Pool<'a> {
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
+        self.fetch(&job, &plan, peer.as_deref())?;
         let mut first = ads::provisioned(&machine.slot, &plan);
         self.call(&Call::JobUpdate(&first), |_| Ok(()))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
@@ -355,6 +359,7 @@ impl<'a> Pool<'a> {
         inside
     }
 
+    /// Has the input fetched, as soon as there is a sandbox for it.
     fn fetch(&mut self, job: &Job, plan: &Plan, peer: Option<&Peer>) -> Result<(), Broken> {
         let Some(transfer) = &job.transfer else { return Ok(()) };
         let peer = peer.ok_or_else(|| {
@@ -369,7 +374,14 @@ impl<'a> Pool<'a> {
         let input =
             Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
         self.stage = Stage::Fetching;
-        self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?;
+        Ok(self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?)
+    }
+
+    /// Waits for the input.
+    fn fetched(&mut self, job: &Job) -> Result<(), Broken> {
+        if job.transfer.is_none() {
+            return Ok(());
+        }
         let report = self.report();
         self.stage = Stage::Quiet;
         // What was ended on purpose is no failure.
@@ -514,6 +526,17 @@ impl<'a> Pool<'a> {
                 Root::Named(_) => Reach::Sandbox,
             },
         }
+    }
+
+    /// Leaves the shadow the time to notice that its transfer is over, for which the sandbox's removal
+    /// is long enough: one that hears of the job's end before that looks again only after a second
+    /// (`attemptShutdown`, 23.9.6 and 25.14.1).
+    fn settle(&mut self, transferred: bool) -> Result<(), Failure> {
+        let until = Instant::now() + SETTLE;
+        while transferred && !self.desk.is_gone() && Instant::now() < until {
+            self.wait(Some(until))?;
+        }
+        Ok(())
     }
 
     fn last_words(&self, delivered: Option<&Delivered>) -> ClassAd {

@@ -22,6 +22,8 @@ const READ: usize = 1024 * 1024;
 /// While so much of a file is known to come, a read waits for it: woken for every packet, this side
 /// would spend more time on waking up than on the bytes.
 const WAIT_FOR: i32 = 128 * 1024;
+/// Longest that the shadow is given to close the connection when all is said.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Longest that a shadow may announce to be silent.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -99,6 +101,18 @@ impl Channel {
             message.string(peer.key.as_bytes());
         })?;
         Ok(channel)
+    }
+
+    /// Waits until the shadow's process that moved the files has ended, which closes the connection:
+    /// after the last ack nothing else is due.
+    ///
+    /// A shadow that hears of the next step before that has its events in the wrong order, and one
+    /// that hears of the end of the job looks again only after a second (23.9.6 and 25.14.1).
+    pub(super) fn farewell(&mut self) {
+        // Whatever comes instead of the end, the files are where they belong.
+        if self.wait(Some(FAREWELL)).is_ok() {
+            let _ = self.stream.receive();
+        }
     }
 
     /// Which way files go.

@@ -279,6 +279,7 @@ impl Receiver<'_> {
             }
             (None, None) => {
                 ack::send(channel, self.stats, dialect, Ok(()))?;
+                channel.farewell();
                 return Ok(Fetched {
                     catalogue: Catalogue::default(),
                     stats: self.stats,
