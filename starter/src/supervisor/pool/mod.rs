@@ -204,6 +204,8 @@ impl<'a> Pool<'a> {
             Report::Opened => {}
             other => return Err(unexpected(&other).into()),
         }
+        // The cell is made while the shadow takes note.
+        self.desk.order(&Order::Ready)?;
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
@@ -226,6 +228,8 @@ impl<'a> Pool<'a> {
             let exited = figures.exited(self.knobs);
             self.update(exited)?;
         }
+        // Not sooner: a shadow that hasn't seen the end of the input's transfer yet, which comes from a
+        // process of its own, gives up the job when that of the output begins.
         let delivered = match (peer, self.wanted(job, ended, *shadow)) {
             (Some(peer), Some(wanted)) => Some(self.deliver(&assignment, peer, pid, wanted)?),
             _ => None,
