@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use self::cell::Cell;
+use self::cell::{Cell, Waiting};
 use self::message::{Channel, Ended, Order, Report};
 use self::sandbox::Made;
 use self::verify::Known;
@@ -57,6 +57,8 @@ struct State {
     catalogue: Option<Catalogue>,
     files: Option<stdio::Files>,
     moving: Option<Moving>,
+    /// A job that has yet to begin.
+    ready: Option<Waiting>,
     cell: Option<Cell>,
     ended: Option<Ended>,
     /// Orders that wait for the copy under way.
@@ -80,6 +82,9 @@ impl Launcher<'_> {
             tracing::error!("launcher: {failure}");
         }
         drop(state.moving.take());
+        if let Some(ready) = state.ready.take() {
+            ready.abandon();
+        }
         if let Some(cell) = state.cell.take() {
             let end = cell.kill().and_then(|()| cell.collect(None));
             if let Err(failure) = end {
@@ -159,6 +164,9 @@ impl Launcher<'_> {
     }
 
     fn remove(channel: &Channel, state: &mut State) -> Result<(), Failure> {
+        if let Some(ready) = state.ready.take() {
+            ready.abandon();
+        }
         let removed = state.sandbox.take().map_or(Ok(()), Made::remove);
         state.gone = true;
         channel.send(&Report::Gone(removed.err()))
@@ -190,6 +198,10 @@ impl Launcher<'_> {
                 let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
                 state.files = Some(stdio::open(plan)?);
                 Ok(Some(Report::Opened))
+            }
+            Order::Ready => {
+                state.ready = Some(self.ready(state)?);
+                Ok(None)
             }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
@@ -238,7 +250,9 @@ impl Launcher<'_> {
     }
 
     fn fetch(&self, source: &Source, state: &mut State) -> Result<(), Failure> {
-        let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
+        let (Some(plan), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
             return Err(out_of_order("there is no sandbox to copy to"));
         };
         let moving = transfer::fetch(plan, source, sandbox.dir.as_fd(), self.show_progress)?;
@@ -246,8 +260,10 @@ impl Launcher<'_> {
         Ok(())
     }
 
-    fn launch(&self, state: &mut State) -> Result<i32, Failure> {
-        let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
+    fn ready(&self, state: &mut State) -> Result<Waiting, Failure> {
+        let (Some(plan), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
             return Err(out_of_order("there is no sandbox to start a job in"));
         };
         let files = match state.files.take() {
@@ -255,14 +271,24 @@ impl Launcher<'_> {
             None => stdio::open(plan)?,
         };
         let places = places(plan, sandbox)?;
-        let cell = cell::launch(plan, places, files, &self.daemon)?;
+        cell::make(plan, places, files, &self.daemon)
+    }
+
+    fn launch(&self, state: &mut State) -> Result<i32, Failure> {
+        let ready = match state.ready.take() {
+            Some(ready) => ready,
+            None => self.ready(state)?,
+        };
+        let cell = ready.go()?;
         let pid = cell.pid;
         state.cell = Some(cell);
         Ok(pid)
     }
 
     fn deliver(&self, destination: &Destination, state: &mut State) -> Result<(), Failure> {
-        let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
+        let (Some(plan), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
             return Err(out_of_order("there is no ended job to deliver"));
         };
         let Some(before) = &state.catalogue else {

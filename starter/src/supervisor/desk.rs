@@ -91,6 +91,11 @@ impl Desk {
         Ok(())
     }
 
+    /// Whether the sandbox is removed, or the launcher has said why it can't be.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.is_some()
+    }
+
     /// Waits until the sandbox is removed.
     pub(super) fn gone(&mut self) -> Result<(), Failure> {
         loop {

@@ -56,6 +56,9 @@ const DELIVERIES: u32 = 8;
 /// seconds.
 const FAREWELL: Duration = Duration::from_secs(60);
 
+/// Longest that the end of the job is kept from the shadow while the sandbox is removed.
+const SETTLE: Duration = Duration::from_millis(20);
+
 /// What a supervisor in a pool works with.
 pub(crate) struct Pool<'a> {
     desk: Desk,
@@ -192,7 +195,7 @@ impl<'a> Pool<'a> {
     fn life(&mut self) -> Result<(), Broken> {
         let assignment = self.assignment()?;
         let Assignment { job, plan, shadow, peer } = &assignment;
-        self.fetch(job, plan, peer.as_deref())?;
+        self.fetched(job)?;
         self.stop_if_asked()?;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
@@ -200,6 +203,8 @@ impl<'a> Pool<'a> {
             Report::Opened => {}
             other => return Err(unexpected(&other).into()),
         }
+        // The cell is made while the shadow takes note.
+        self.desk.order(&Order::Ready)?;
         self.not_too_soon(job)?;
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
@@ -227,6 +232,8 @@ impl<'a> Pool<'a> {
             let exited = figures.exited(self.knobs);
             self.update(exited)?;
         }
+        // Not sooner: a shadow that hasn't seen the end of the input's transfer yet, which comes from a
+        // process of its own, gives up the job when that of the output begins.
         let wanted = if by_itself {
             wanted_of_ended(job, ended, *shadow)
         } else {
@@ -243,8 +250,8 @@ impl<'a> Pool<'a> {
             }
             _ => None,
         };
-        // The sandbox goes while the last words are said.
         self.desk.order(&Order::Finish)?;
+        self.settle(peer.is_some())?;
         let last = self.last_words(delivered.as_ref());
         self.startd.finish(&last);
         if self.ending.hold_told {
@@ -299,6 +306,7 @@ impl<'a> Pool<'a> {
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
+        self.fetch(&job, &plan, peer.as_deref())?;
         let mut first = ads::provisioned(&machine.slot, &plan);
         self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
@@ -372,6 +380,7 @@ impl<'a> Pool<'a> {
         inside
     }
 
+    /// Has the input fetched, as soon as there is a sandbox for it.
     fn fetch(&mut self, job: &Job, plan: &Plan, peer: Option<&Peer>) -> Result<(), Broken> {
         let Some(transfer) = &job.transfer else { return Ok(()) };
         let peer = peer.ok_or_else(|| {
@@ -386,7 +395,14 @@ impl<'a> Pool<'a> {
         let input =
             Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
         self.stage = Stage::Fetching;
-        self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?;
+        Ok(self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?)
+    }
+
+    /// Waits for the input.
+    fn fetched(&mut self, job: &Job) -> Result<(), Broken> {
+        if job.transfer.is_none() {
+            return Ok(());
+        }
         let report = self.report();
         self.stage = Stage::Quiet;
         // What was ended on purpose is no failure.
@@ -554,6 +570,17 @@ impl<'a> Pool<'a> {
             // As far as the job could see, with its own rights.
             reach: Reach::Account,
         }
+    }
+
+    /// Leaves the shadow the time to notice that its transfer is over, for which the sandbox's removal
+    /// is long enough: one that hears of the job's end before that looks again only after a second
+    /// (`attemptShutdown`, 23.9.6 and 25.14.1).
+    fn settle(&mut self, transferred: bool) -> Result<(), Failure> {
+        let until = Instant::now() + SETTLE;
+        while transferred && !self.desk.is_gone() && Instant::now() < until {
+            self.wait(Some(until))?;
+        }
+        Ok(())
     }
 
     fn last_words(&self, delivered: Option<&Delivered>) -> ClassAd {
