@@ -36,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) cmd: PathBuf,
     /// `Iwd`: the directory at the submit machine.
     pub(crate) iwd: PathBuf,
+    /// `RemoteIwd`: where the program starts at the execute side, in place of the sandbox or `Iwd`.
+    pub(crate) remote_iwd: Option<PathBuf>,
     /// Arguments after the program's name.
     pub(crate) arguments: Vec<String>,
     /// Variables the job asked for.
@@ -90,6 +92,7 @@ impl Job {
             run_as_owner: ad.eval_bool("RunAsOwner").unwrap_or(true),
             cmd,
             iwd,
+            remote_iwd: text(&ad, "RemoteIwd")?.map(PathBuf::from),
             arguments: arguments(&ad)?,
             environment: environment(&ad)?,
             stdio: [stdio(&ad, "In")?, stdio(&ad, "Out")?, stdio(&ad, "Err")?],

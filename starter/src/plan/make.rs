@@ -61,9 +61,10 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         ],
         ..Sandbox::of(knobs, host)
     };
-    let directory = match job.transfer {
-        Some(_) => sandbox.path(),
-        None => job.iwd.clone(),
+    let home = if job.transfer.is_some() { sandbox.path() } else { job.iwd.clone() };
+    let directory = match &job.remote_iwd {
+        Some(remote) => home.join(remote),
+        None => home,
     };
     let private_tmp = mounts
         .iter()
@@ -80,7 +81,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     };
     let environment = environment(job, knobs, &surroundings)?;
     let mut program = Program {
-        path: program_path(job, &sandbox),
+        path: program_path(job, &sandbox, &directory),
         arguments: job.arguments.iter().map(|argument| argument.clone().into_bytes()).collect(),
         environment: environment
             .iter()
@@ -175,15 +176,14 @@ fn namespaces(
     Ok((namespaces, not_applied))
 }
 
-/// The path of the program as the job sees it.
-fn program_path(job: &Job, sandbox: &Sandbox) -> PathBuf {
+/// The path of the program as the job sees it, which starts in this directory.
+fn program_path(job: &Job, sandbox: &Sandbox, directory: &Path) -> PathBuf {
     match &job.transfer {
         Some(Transfer { executable: true, .. }) => match job.cmd.file_name() {
             Some(name) => sandbox.path().join(name),
             None => job.cmd.clone(),
         },
-        Some(_) => sandbox.path().join(&job.cmd),
-        None => job.iwd.join(&job.cmd),
+        _ => directory.join(&job.cmd),
     }
 }
 

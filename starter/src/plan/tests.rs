@@ -191,6 +191,21 @@ fn standard_files_with_and_without_transfer() {
 }
 
 #[test]
+fn a_job_may_start_in_another_directory() {
+    let lines = "Cmd = \"bin/x\"\nRemoteIwd = \"/data\"\n";
+    let direct = plan(&job(lines), &knobs());
+    assert_eq!(direct.program.directory, Path::new("/data"));
+    assert_eq!(direct.program.path, Path::new("/data/bin/x"));
+    assert_eq!(variable(&direct, "_CONDOR_JOB_IWD"), Some("/data"));
+    let scratch = Path::new("/var/lib/condor/execute/dir_77/scratch");
+    let lines = format!("{lines}In = \"i\"\nShouldTransferFiles = \"YES\"\n");
+    let moved = plan(&job(&lines), &knobs());
+    assert_eq!(moved.program.directory, Path::new("/data"));
+    assert_eq!(moved.program.path, scratch.join("x"));
+    assert_eq!(moved.program.stdio[0], Stdio::File(scratch.join("i")));
+}
+
+#[test]
 fn a_wrapper_goes_in_front() {
     let knobs = Knobs { user_job_wrapper: Some("/opt/wrap".into()), ..knobs() };
     let plan = plan(&job("Arguments = \"a 'b c'\"\n"), &knobs);
