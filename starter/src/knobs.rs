@@ -305,6 +305,17 @@ impl Knobs {
         Ok(knobs)
     }
 
+    /// Defaults as a pool of before 24.1 has them, where the admin hasn't said otherwise: jobs of such
+    /// a pool know neither a scratch directory in the sandbox nor a HOME that the starter sets.
+    pub(crate) fn be_old(&mut self) {
+        if !self.is_set("STARTER_NESTED_SCRATCH") {
+            self.starter_nested_scratch = false;
+        }
+        if !self.is_set("STARTER_SETS_HOME_ENV") {
+            self.starter_sets_home_env = false;
+        }
+    }
+
     /// Whether the admin set a knob.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.set.contains(&name)

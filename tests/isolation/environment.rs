@@ -349,7 +349,10 @@ fn standard_files_are_opened_with_the_jobs_rights_only() {
     {
         let ran = run_plain(&machine, &job.clone().set(attribute, path.to_str().unwrap()));
         let reason = ran.held(code, 13);
-        let words = format!("Failed to open '{}' as standard {what}: (errno=13:", path.display());
+        let words = format!(
+            "Failed to open '{}' as standard {what}: Permission denied (errno 13)",
+            path.display()
+        );
         assert!(reason.contains(&words), "{reason}");
     }
     assert_eq!(fs::read_to_string(file).unwrap(), "untouched");

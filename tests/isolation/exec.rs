@@ -65,7 +65,7 @@ fn no_executable_format() {
 #[test]
 fn directory_as_program() {
     in_every_cell(|machine, _, _| {
-        held(&machine.run(&Job::program("/etc")), 21, &["Is a directory"]);
+        held(&machine.run(&Job::program("/etc")), 13, &["it is a directory"]);
     });
 }
 

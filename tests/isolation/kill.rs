@@ -205,31 +205,15 @@ fn of_a_running_jobs_processes_where_it_is_process_1() {
 }
 
 #[test]
-fn of_the_supervisor_or_the_job_where_process_numbers_are_shared() {
-    for role in [Role::Supervisor, Role::Job] {
+fn of_a_running_jobs_processes_where_process_numbers_are_shared() {
+    for role in ROLES {
         steady(role, &[("USE_PID_NAMESPACES", "False")]);
     }
 }
 
-/// Without a PID namespace nobody is left who could end the job's processes, once the launcher is
-/// gone: README says so. The starter's own processes go, and none of them hangs.
 #[test]
-fn of_the_launcher_where_process_numbers_are_shared() {
-    let Some(mut machine) = Machine::new() else { return };
-    machine.set_knob("USE_PID_NAMESPACES", "False");
-    let mut running = machine.start(&endless());
-    running.line("ready");
-    let known = |role| find(role, running.pid(), &machine.processes()).unwrap();
-    let (launcher, init) = (known(Role::Launcher), known(Role::Init));
-    kill(Pid::from_raw(launcher), Signal::SIGKILL).unwrap();
-    let ran = running.wait();
-    assert_eq!(ran.code, Some(1), "{ran}");
-    wait_until("the end of init", || machine.processes().iter().all(|process| process.pid != init));
-}
-
-#[test]
-fn of_init_where_process_numbers_are_shared() {
-    steady(Role::Init, &[("USE_PID_NAMESPACES", "False")]);
+fn at_any_moment_of_the_start_where_process_numbers_are_shared() {
+    rounds(40, &[("USE_PID_NAMESPACES", "False")]);
 }
 
 /// The moment that no luck would find: a process is held before its first instruction, its parent is

@@ -49,7 +49,7 @@ fn run(common: &Common) -> Result<u8, Failure> {
     };
     // From here on nobody finds the keys in /proc.
     environment::wipe(&[PRIVATE, COOKIE]);
-    let ground = Ground::prepare(common, false)?;
+    let mut ground = Ground::prepare(common, false)?;
     let signals = Signals::new()?;
     let (startd, shadow) = Startd::take_over(inherit, private, &ground.knobs, CONDOR_VERSION)?;
     let Some(shadow) = shadow else {
@@ -59,6 +59,9 @@ fn run(common: &Common) -> Result<u8, Failure> {
              the configuration are not supported",
         ));
     };
+    if !startd.is_new() {
+        ground.knobs.be_old();
+    }
     let pid = std::process::id();
     let (channel, launcher) = match ground.split()? {
         Split::Launcher(channel) => {

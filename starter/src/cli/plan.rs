@@ -45,7 +45,7 @@ fn make(path: &Path) -> Result<Plan, Failure> {
     }
     let mut machine = host::look()?;
     machine.privileged = true;
-    let choice = plan::choose_account(&job, &knobs, "", true)?;
+    let choice = plan::choose_account(&job, &knobs, "", &|| true)?;
     // The plan is worth showing also where the account doesn't exist, as on a submit machine.
     let account = run_as::look_up(&choice.name).or_else(|failure| {
         complain!("cloister: {}: {failure}", failure.step);

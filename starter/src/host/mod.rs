@@ -1,6 +1,7 @@
 //! What there is to know about the machine before a job is looked at.
 
 pub(crate) mod accounts;
+pub(crate) mod names;
 pub(crate) mod run_as;
 
 use std::fs;

@@ -20,7 +20,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
     sendmsg, socketpair,
 };
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::message::{Ended, Status};
@@ -161,25 +161,47 @@ fn init_main(
         Side::Parent(child) => {
             send_pidfd(report, &child.pidfd)?;
             retire(plan, daemon, report)?;
-            reap(&child, report);
+            match plan.namespaces.pid {
+                PidOne::Shared => reap_and_watch(&child, report),
+                PidOne::Init | PidOne::Job => reap(&child, report),
+            }
         }
     }
 }
 
-/// Without rights, opaque, deaf: from here on init only waits.
+/// Without rights, opaque, deaf: from here on init only waits. Where its own end doesn't take the
+/// job's processes along, it keeps the right to kill them.
 fn retire(plan: &Plan, daemon: &Ids, report: &UnixDatagram) -> Result<(), Failure> {
     privilege::no_new_privileges().at(Step::Identity, "no_new_privs of init")?;
+    let shared = plan.namespaces.pid == PidOne::Shared;
     if rustix::process::geteuid().is_root() {
         let bare = Ids { groups: Vec::new(), ..daemon.clone() };
-        privilege::become_for_good(&bare).at(Step::Identity, "ids of init")?;
+        let retired = match shared {
+            true => privilege::become_for_good_but_kill(&bare),
+            false => privilege::become_for_good(&bare),
+        };
+        retired.at(Step::Identity, "ids of init")?;
     } else if plan.namespaces.user {
         privilege::drop_capabilities().at(Step::Identity, "capabilities of init")?;
     }
     process::be_opaque().at(Step::Identity, "dumpable")?;
-    process::die_with_parent().at(Step::Namespaces, "death signal")?;
+    if shared {
+        process::outlive_parent().at(Step::Namespaces, "death signal")?;
+    } else {
+        process::die_with_parent().at(Step::Namespaces, "death signal")?;
+    }
     process::close_everything_but(&[report.as_fd()]).at(Step::Namespaces, "descriptors of init")?;
-    launcher_lives(report)?;
+    if launcher_lives(report).is_err() {
+        orphaned();
+    }
     report.recv(&mut [0]).map(drop).at(Step::Namespaces, "the launcher's answer")
+}
+
+/// The launcher is gone. What is left of the job goes with it: the kernel sees to that where init's
+/// end is the end of a PID namespace; elsewhere everything below init is killed.
+fn orphaned() -> ! {
+    family::kill_children();
+    exec::leave(1)
 }
 
 /// The kernel kills init with the launcher, if the launcher lives when init asks for that. Called
@@ -206,16 +228,52 @@ fn reap(child: &Child, report: &UnixDatagram) -> ! {
             Err(_) => exec::leave(if ended { 0 } else { 1 }),
         };
         let Some(status) = end_of(status, child) else { continue };
-        let message = Ended { status, usage: Usage::of_children() };
-        if let Ok(bytes) = postcard::to_stdvec(&message) {
-            // Without a launcher there is nobody to tell, and init is about to be killed.
-            let _ = report.send(&bytes);
-        }
+        tell(status, report);
         ended = true;
         let own_namespace = std::process::id() == 1;
         if own_namespace {
             exec::leave(0);
         }
+    }
+}
+
+/// As `reap`, for an init whose end the job's processes would outlive: it also has an eye on the
+/// launcher.
+fn reap_and_watch(child: &Child, report: &UnixDatagram) -> ! {
+    let Ok(ends) = process::ends_of_children() else { orphaned() };
+    let mut ended = false;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => {}
+            Ok(status) => {
+                if let Some(status) = end_of(status, child) {
+                    tell(status, report);
+                    ended = true;
+                }
+                continue;
+            }
+            Err(Errno::EINTR) => continue,
+            Err(_) => exec::leave(if ended { 0 } else { 1 }),
+        }
+        let source = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut fds = [source(ends.as_fd()), source(report.as_fd())];
+        let _ = poll(&mut fds, PollTimeout::NONE);
+        let [end, launcher] = fds;
+        if launcher.revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)) {
+            orphaned();
+        }
+        if end.any().unwrap_or(false) {
+            // One signal may stand for several ends.
+            let _ = ends.read_signal();
+        }
+    }
+}
+
+fn tell(status: Status, report: &UnixDatagram) {
+    let message = Ended { status, usage: Usage::of_children() };
+    if let Ok(bytes) = postcard::to_stdvec(&message) {
+        // Without a launcher there is nobody to tell.
+        let _ = report.send(&bytes);
     }
 }
 

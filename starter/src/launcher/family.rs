@@ -63,7 +63,12 @@ pub(crate) fn sample(root: Pid) -> Sample {
     if let Some(stat) = Stat::of(root.as_raw()) {
         ticks = stat.buried;
     }
+    let (reads, writes) = blocks(root.as_raw());
+    (sample.read_bytes, sample.written_bytes) = (reads, writes);
     for (member, _) in below(root.as_raw()).unwrap_or_default() {
+        let (reads, writes) = blocks(member);
+        sample.read_bytes += reads;
+        sample.written_bytes += writes;
         let Some(stat) = Stat::of(member) else { continue };
         sample.processes += 1;
         ticks.0 += stat.own.0 + stat.buried.0;
@@ -75,6 +80,17 @@ pub(crate) fn sample(root: Pid) -> Sample {
     let time = |ticks: u64| Duration::from_millis(ticks * 10);
     (sample.user, sample.system) = (time(ticks.0), time(ticks.1));
     sample
+}
+
+/// Bytes that a process, and its children that were waited for, moved from and to disks. Only root
+/// may ask for those of other accounts; whose can't be known count as nothing.
+fn blocks(pid: i32) -> (u64, u64) {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|number| number.trim().parse().ok()).unwrap_or_default()
+    };
+    (value("read_bytes:"), value("write_bytes:"))
 }
 
 /// What /proc/PID/stat says, times in ticks.
@@ -98,6 +114,22 @@ impl Stat {
             image_kib: field(23)? / 1024,
             resident_kib: field(24)? * process::page_kib(),
         })
+    }
+}
+
+/// Kills the children of this process until there are none; orphans of those become its children, if
+/// it adopts them. Numbers are safe here: they are not given anew before their process is waited for.
+pub(crate) fn kill_children() {
+    let own = nix::unistd::getpid();
+    loop {
+        for child in children(own.as_raw()).unwrap_or_default() {
+            // One that has just ended is waited for below.
+            let _ = nix::sys::signal::kill(Pid::from_raw(child), nix::sys::signal::SIGKILL);
+        }
+        match waitpid(None, None) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return,
+        }
     }
 }
 

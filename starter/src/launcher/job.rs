@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-use nix::sys::resource::{Resource, rlim_t, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::stdio::Files;
@@ -62,6 +62,10 @@ fn limits(limits: &Limits) -> Result<(), Failure> {
         let value: rlim_t = value.unwrap_or(libc::RLIM_INFINITY);
         setrlimit(resource, value, value)
     };
+    // A job may use as much stack as the machine allows.
+    let (_, most) = getrlimit(Resource::RLIMIT_STACK).at(Step::Limits, "stack size")?;
+    let stack = limits.stack.unwrap_or(libc::RLIM_INFINITY).min(most);
+    setrlimit(Resource::RLIMIT_STACK, stack, most).at(Step::Limits, "stack size")?;
     // Without root a hard limit can only go down, so what is already lower stays.
     if let Err(errno) = limit(Resource::RLIMIT_CORE, limits.core)
         && errno != nix::errno::Errno::EPERM
@@ -135,24 +139,16 @@ fn run(plan: &Plan, arguments: &[CString], environment: &[CString]) -> Failure {
     let Some(program) = arguments.first() else {
         return Failure::host(Step::Exec, "no program");
     };
-    let mut error = exec::execve(program, arguments, environment);
-    let path = plan.program.path.display();
-    let mut detail = String::new();
-    match error.raw_os_error() {
-        Some(libc::ENOENT) => {
-            if let Some(interpreter) = interpreter(plan) {
-                detail = format!(
-                    ": invalid interpreter ({interpreter}) specified on first line of script"
-                );
-            }
-        }
-        Some(libc::EACCES) if plan.program.path.is_dir() => {
-            error = io::Error::from_raw_os_error(libc::EISDIR);
-        }
-        _ => {}
-    }
+    let error = exec::execve(program, arguments, environment);
     let number = error.raw_os_error().unwrap_or(0);
-    let mut message = format!("Failed to execute '{path}'");
+    let detail = match number {
+        libc::ENOENT => interpreter(plan).map(|interpreter| {
+            format!("invalid interpreter ({interpreter}) specified on first line of script ")
+        }),
+        libc::EACCES if plan.program.path.is_dir() => Some("it is a directory ".to_owned()),
+        _ => None,
+    };
+    let mut message = format!("Failed to execute '{}'", plan.program.path.display());
     if !plan.program.arguments.is_empty() {
         message.push_str(" with arguments");
         for argument in &plan.program.arguments {
@@ -161,7 +157,7 @@ fn run(plan: &Plan, arguments: &[CString], environment: &[CString]) -> Failure {
         }
         message = message.chars().take(1024).collect();
     }
-    message.push_str(&format!(": {}{detail}", Reason(&error)));
+    message.push_str(&format!(": {}{}", detail.unwrap_or_default(), Reason(&error)));
     Failure::job(Step::Exec, hold::FAILED_TO_CREATE_PROCESS, number, message)
 }
 

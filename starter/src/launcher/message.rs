@@ -27,6 +27,9 @@ pub(crate) enum Order {
     Prepare(Box<Plan>),
     /// Bring files in. Answer: `Fetched` or `Failed`.
     Fetch(Source),
+    /// Open the job's standard files, if that shall be known before the start. Answer: `Opened` or
+    /// `Failed`.
+    Open,
     /// Start the job. Answer: `Started` or `Failed`.
     Launch,
     /// Send a signal to the job's main process. No answer.
@@ -48,6 +51,8 @@ pub(crate) enum Order {
 pub(crate) enum Report {
     /// Input is in the sandbox; how much it was.
     Fetched(Stats),
+    /// The job's standard files are open.
+    Opened,
     /// The job's program runs.
     Started {
         /// Its process number on the machine; 0 if it could not be told.

@@ -55,6 +55,7 @@ struct State {
     plan: Option<Plan>,
     sandbox: Option<Made>,
     catalogue: Option<Catalogue>,
+    files: Option<stdio::Files>,
     moving: Option<Moving>,
     cell: Option<Cell>,
     ended: Option<Ended>,
@@ -185,6 +186,11 @@ impl Launcher<'_> {
         match order {
             Order::Prepare(plan) => self.prepare(*plan, state).map(|()| None),
             Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
+            Order::Open => {
+                let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
+                state.files = Some(stdio::open(plan)?);
+                Ok(Some(Report::Opened))
+            }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
                 if let Some(cell) = &state.cell {
@@ -244,7 +250,10 @@ impl Launcher<'_> {
         let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
             return Err(out_of_order("there is no sandbox to start a job in"));
         };
-        let files = stdio::open(plan)?;
+        let files = match state.files.take() {
+            Some(files) => files,
+            None => stdio::open(plan)?,
+        };
         let places = Places {
             sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
             root: checked_root(plan)?,

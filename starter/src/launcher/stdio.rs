@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, openat, openat2};
 use rustix::io::Errno;
 
-use crate::failure::{Context, Failure, Reason, Step, hold};
+use crate::failure::{Context, Failure, Step, hold};
 use crate::plan::{Plan, Stdio};
 use crate::sys::privilege::Borrowed;
 
@@ -65,8 +65,10 @@ fn null(access: OFlags) -> Result<OwnedFd, Failure> {
 }
 
 fn open_output(path: &Path, append: bool, what: &str) -> Result<OwnedFd, Failure> {
-    let base = OFlags::WRONLY | OFlags::CREATE;
-    let how = if append { OFlags::APPEND } else { OFlags::TRUNC };
+    // Processes of the job that share the file without sharing the descriptor don't write over each
+    // other.
+    let base = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
+    let how = if append { OFlags::empty() } else { OFlags::TRUNC };
     open_one(path, base | how, hold::UNABLE_TO_OPEN_OUTPUT, what)
 }
 
@@ -96,11 +98,15 @@ fn open_one(path: &Path, flags: OFlags, code: i32, what: &str) -> Result<OwnedFd
 }
 
 fn failure(path: &Path, errno: Errno, code: i32, what: &str) -> Failure {
-    let error = io::Error::from(errno);
+    let number = errno.raw_os_error();
+    let reason = nix::errno::Errno::from_raw(number).desc();
     Failure::job(
         Step::Stdio,
         code,
-        errno.raw_os_error(),
-        format!("Failed to open '{}' as standard {what}: {}", path.display(), Reason(&error)),
+        number,
+        format!(
+            "Failed to open '{}' as standard {what}: {reason} (errno {number})",
+            path.display()
+        ),
     )
 }

@@ -38,6 +38,10 @@ pub(super) fn environment(
     }
     all.extend(&job.environment);
     publish(&mut all, job, knobs, at);
+    // By these the daemons find processes that got away from their parents.
+    for (name, value) in at.own.iter().filter(|(name, _)| name.starts_with("_CONDOR_ANCESTOR_")) {
+        all.set(name.clone(), value.clone());
+    }
     resources::publish(&mut all, at.machine, knobs)?;
     let scratch = at.sandbox.path().to_string_lossy().into_owned();
     let mut result = Variables::default();

@@ -14,13 +14,13 @@ pub(crate) struct AccountChoice {
     pub(crate) why: &'static str,
 }
 
-/// Decides for a starter that runs as root. `trusted` says whether whoever sent the job may name
-/// accounts of this machine. Never chooses root: the launcher refuses uid 0 and gid 0 once more.
+/// Decides for a starter that runs as root. `trusted` is asked, if nothing else decides, whether
+/// whoever sent the job may name accounts of this machine. Never chooses root: the launcher refuses uid 0 and gid 0 once more.
 pub(crate) fn choose_account(
     job: &Job,
     knobs: &Knobs,
     slot: &str,
-    trusted: bool,
+    trusted: &dyn Fn() -> bool,
 ) -> Result<AccountChoice, Failure> {
     if let Some(choice) = as_owner(job, knobs, trusted)? {
         return Ok(choice);
@@ -37,7 +37,11 @@ pub(crate) fn choose_account(
     Ok(AccountChoice { name, why })
 }
 
-fn as_owner(job: &Job, knobs: &Knobs, trusted: bool) -> Result<Option<AccountChoice>, Failure> {
+fn as_owner(
+    job: &Job,
+    knobs: &Knobs,
+    trusted: &dyn Fn() -> bool,
+) -> Result<Option<AccountChoice>, Failure> {
     if !job.run_as_owner || !knobs.starter_allow_runas_owner.allows(&job.ad) {
         return Ok(None);
     }
@@ -47,7 +51,7 @@ fn as_owner(job: &Job, knobs: &Knobs, trusted: bool) -> Result<Option<AccountCho
         Some(domain) => domain.eq_ignore_ascii_case(&knobs.uid_domain),
         None => true,
     };
-    if !same_domain || !(trusted || knobs.trust_uid_domain) {
+    if !same_domain || !(knobs.trust_uid_domain || trusted()) {
         return Ok(None);
     }
     if owner == "root" {

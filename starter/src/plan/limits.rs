@@ -17,6 +17,8 @@ pub(crate) struct Limits {
     pub(crate) nice: i32,
     /// RLIMIT_CORE in bytes; `None` is unlimited.
     pub(crate) core: Option<u64>,
+    /// RLIMIT_STACK in bytes (`StackSize` of the job); `None`: as much as there may be.
+    pub(crate) stack: Option<u64>,
     /// RLIMIT_AS in bytes, where the admin set one.
     pub(crate) address_space: Option<u64>,
     /// oom_score_adj.
@@ -33,6 +35,7 @@ impl Limits {
         Self {
             nice: nice(job, knobs),
             core: core(job),
+            stack: job.ad.eval_i64("StackSize").and_then(|size| u64::try_from(size).ok()),
             address_space: address_space(job, knobs, machine),
             oom_score_adj: OOM_SCORE_ADJ,
             umask: 0o022,

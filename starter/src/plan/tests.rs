@@ -229,7 +229,7 @@ fn limits_follow_the_stock_rules() {
 #[test]
 fn the_account_is_never_root() {
     let choose = |lines: &str, knobs: &Knobs, trusted| {
-        choose_account(&job(lines), knobs, "slot1_3", trusted)
+        choose_account(&job(lines), knobs, "slot1_3", &|| trusted)
     };
     let base = knobs();
     assert_eq!(choose("", &base, true).unwrap().name, "alice");

@@ -82,19 +82,46 @@ pub(crate) fn isolation(ad: &mut ClassAd, plan: &Plan) {
     ad.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
 }
 
+/// What the C library calls a signal, as far as people know it.
+fn signal_text(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGHUP => "Hangup",
+        libc::SIGINT => "Interrupt",
+        libc::SIGQUIT => "Quit",
+        libc::SIGILL => "Illegal instruction",
+        libc::SIGTRAP => "Trace/breakpoint trap",
+        libc::SIGABRT => "Aborted",
+        libc::SIGBUS => "Bus error",
+        libc::SIGFPE => "Floating point exception",
+        libc::SIGKILL => "Killed",
+        libc::SIGUSR1 => "User defined signal 1",
+        libc::SIGSEGV => "Segmentation fault",
+        libc::SIGUSR2 => "User defined signal 2",
+        libc::SIGPIPE => "Broken pipe",
+        libc::SIGALRM => "Alarm clock",
+        libc::SIGTERM => "Terminated",
+        libc::SIGXCPU => "CPU time limit exceeded",
+        libc::SIGXFSZ => "File size limit exceeded",
+        libc::SIGSYS => "Bad system call",
+        _ => "Unknown signal",
+    }
+}
+
 /// How the job's main process ended.
 pub(crate) fn exit(ad: &mut ClassAd, status: Status) {
     match status {
         Status::Exited(code) => {
             ad.insert_value("ExitBySignal", false);
             ad.insert_value("ExitCode", i64::from(code));
-            ad.insert_value("ExitReason", format!("exited normally with status {code}"));
         }
         Status::Signaled(signal, core) => {
             ad.insert_value("ExitBySignal", true);
             ad.insert_value("ExitSignal", i64::from(signal));
-            ad.insert_value("ExitReason", format!("died on signal {signal}"));
-            ad.insert_value("JobCoreDumped", core);
+            let reason = format!("died on signal {signal} ({})", signal_text(signal));
+            ad.insert_value("ExitReason", reason);
+            if core {
+                ad.insert_value("JobCoreDumped", core);
+            }
         }
     }
 }

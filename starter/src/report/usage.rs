@@ -56,4 +56,8 @@ pub(crate) struct Sample {
     pub(crate) resident_kib: u64,
     /// Sum of their address spaces, in KiB.
     pub(crate) image_kib: u64,
+    /// Read from disks since the start, in bytes.
+    pub(crate) read_bytes: u64,
+    /// Written to disks, in bytes.
+    pub(crate) written_bytes: u64,
 }

@@ -48,6 +48,26 @@ pub(crate) fn become_for_good(ids: &Ids) -> io::Result<()> {
     Ok(())
 }
 
+/// Becomes the account as `become_for_good` does, but may still end processes of others.
+pub(crate) fn become_for_good_but_kill(ids: &Ids) -> io::Result<()> {
+    let groups: Vec<Gid> = ids.groups.iter().copied().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid));
+    rustix::thread::set_keep_capabilities(true)?;
+    setgroups(&groups)?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    rustix::thread::set_keep_capabilities(false)?;
+    let kill = rustix::thread::CapabilitySet::KILL;
+    let none = rustix::thread::CapabilitySet::empty();
+    let sets =
+        rustix::thread::CapabilitySets { effective: kill, permitted: kill, inheritable: none };
+    rustix::thread::set_capabilities(None, sets)?;
+    if setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok() {
+        return Err(io::Error::other("root could be taken back after it was given up"));
+    }
+    Ok(())
+}
+
 /// Takes every capability out of the bounding set, so that no program can hand one back.
 pub(crate) fn empty_bounding_set() -> io::Result<()> {
     for capability in 0..64 {

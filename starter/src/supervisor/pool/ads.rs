@@ -1,5 +1,6 @@
 //! What the shadow and the startd are told, as ads (23.9.6 and 25.14.1).
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,6 +22,11 @@ use super::ending::Ending;
 const SLACK: i64 = 10;
 /// The promise of no further update.
 const NO_PROMISE: i64 = -1;
+
+/// How far back "recent" reaches: STATISTICS_WINDOW_SECONDS of HTCondor.
+const WINDOW: Duration = Duration::from_secs(1200);
+/// The kernel counts bytes; of requests to disks it keeps no count for a process. A page is the least.
+const BLOCK: u64 = 4096;
 
 /// First release whose shadow wants the whole ad of the slot.
 const SLOT_AD: Release = Release(24, 1);
@@ -103,6 +109,8 @@ pub(super) struct Figures {
     pub(super) suspended: bool,
     /// The last look at its processes, with the largest memory so far.
     sample: Sample,
+    /// The looks of the last minutes.
+    window: VecDeque<(Instant, Sample)>,
     /// The last look at its sandbox.
     disk: Disk,
     /// The end, and how long the job ran.
@@ -118,6 +126,7 @@ impl Figures {
             clock: Instant::now(),
             suspended: false,
             sample: Sample { processes: 1, ..Sample::default() },
+            window: VecDeque::new(),
             disk: Disk::default(),
             ended: None,
         }
@@ -132,8 +141,15 @@ impl Figures {
             system: before.system.max(sample.system),
             resident_kib: before.resident_kib.max(sample.resident_kib),
             image_kib: before.image_kib.max(sample.image_kib),
+            read_bytes: before.read_bytes.max(sample.read_bytes),
+            written_bytes: before.written_bytes.max(sample.written_bytes),
         };
         self.disk = disk;
+        self.window.push_back((Instant::now(), self.sample));
+        // One look from before the window stays, to tell what was added since.
+        while self.window.get(1).is_some_and(|(when, _)| when.elapsed() > WINDOW) {
+            self.window.pop_front();
+        }
     }
 
     /// The end, with the kernel's own figures.
@@ -145,6 +161,9 @@ impl Figures {
             system: ended.usage.system,
             resident_kib: peak,
             image_kib: peak,
+            // The kernel counts blocks of 512 bytes.
+            read_bytes: ended.usage.blocks_read * 512,
+            written_bytes: ended.usage.blocks_written * 512,
         };
         self.look(sample, disk);
         self.suspended = false;
@@ -219,14 +238,29 @@ impl Figures {
         if let Ok(metric) = Expr::parse_old(&knobs.memory_usage_metric) {
             ad.insert("MemoryUsage", metric);
         }
-        if let Some((ended, _)) = &self.ended {
-            ad.insert_value("BlockReadKbytes", number(ended.usage.blocks_read / 2));
-            ad.insert_value("BlockWriteKbytes", number(ended.usage.blocks_written / 2));
-        }
         ad.insert_value("CpusUsage", self.cpus());
-        ad.insert_value("StatsLifetime", number(self.time().as_secs()));
+        self.statistics(&mut ad);
         self.space(&mut ad);
         ad
+    }
+
+    /// What was read and written, all in all and lately.
+    fn statistics(&self, ad: &mut ClassAd) {
+        let time = self.time();
+        let before = self.window.front().filter(|(when, _)| when.elapsed() > WINDOW);
+        let before = before.map(|(_, sample)| *sample).unwrap_or_default();
+        let rows = [
+            ("Read", self.sample.read_bytes, before.read_bytes),
+            ("Write", self.sample.written_bytes, before.written_bytes),
+        ];
+        for (what, now, before) in rows {
+            for (prefix, bytes) in [("", now), ("Recent", now - before)] {
+                ad.insert_value(format!("{prefix}Block{what}s"), number(bytes / BLOCK));
+                ad.insert_value(format!("{prefix}Block{what}Kbytes"), number(bytes / 1024));
+            }
+        }
+        ad.insert_value("StatsLifetime", number(time.as_secs()));
+        ad.insert_value("RecentStatsLifetime", number(time.min(WINDOW).as_secs()));
     }
 
     fn space(&self, ad: &mut ClassAd) {

@@ -11,7 +11,7 @@ mod ads;
 mod ending;
 mod wait;
 
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use self::ads::Figures;
 use self::ending::{Ending, How};
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
-use crate::host::run_as;
+use crate::host::{self, run_as};
 use crate::job::{Job, When};
 use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
@@ -64,14 +64,21 @@ pub(crate) struct Pool<'a> {
     host: Host,
     /// The starter's own environment.
     environment: Vec<(String, String)>,
-    /// Whether the shadow runs on this machine.
-    local_shadow: bool,
+    /// Where the shadow is.
+    shadow_host: Option<ShadowHost>,
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
     /// A message of the shadow has come.
     answered: bool,
     lost: Option<Lost>,
+}
+
+/// The machine that the shadow runs on.
+#[derive(Clone, Copy, Debug)]
+struct ShadowHost {
+    address: IpAddr,
+    is_local: bool,
 }
 
 /// What is going on in the sandbox.
@@ -138,9 +145,12 @@ impl<'a> Pool<'a> {
         environment: Vec<(String, String)>,
     ) -> Result<Self, Failure> {
         let socket = shadow.socket();
-        let local_shadow = match (socket.peer_addr(), socket.local_addr()) {
-            (Ok(peer), Ok(own)) => peer.ip() == own.ip() || peer.ip().is_loopback(),
-            _ => false,
+        let shadow_host = match (socket.peer_addr(), socket.local_addr()) {
+            (Ok(peer), Ok(own)) => Some(ShadowHost {
+                address: peer.ip().to_canonical(),
+                is_local: peer.ip() == own.ip() || peer.ip().to_canonical().is_loopback(),
+            }),
+            _ => None,
         };
         Ok(Self {
             desk,
@@ -149,7 +159,7 @@ impl<'a> Pool<'a> {
             knobs,
             host,
             environment,
-            local_shadow,
+            shadow_host,
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
@@ -185,6 +195,12 @@ impl<'a> Pool<'a> {
         let Assignment { job, plan, shadow, peer } = &assignment;
         self.fetch(job, plan, peer.as_deref())?;
         self.stop_if_asked()?;
+        // A job whose files can't be opened has not begun.
+        self.desk.order(&Order::Open)?;
+        match self.report()? {
+            Report::Opened => {}
+            other => return Err(unexpected(&other).into()),
+        }
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
@@ -293,8 +309,7 @@ impl<'a> Pool<'a> {
     fn plan(&mut self, job: &Job, machine: &Machine) -> Result<Plan, Failure> {
         let name = slot_name(&machine.slot);
         let slot = name.split('@').next().unwrap_or_default();
-        let trusted = self.local_shadow && self.knobs.trust_local_uid_domain;
-        let choice = plan::choose_account(job, self.knobs, slot, trusted)?;
+        let choice = plan::choose_account(job, self.knobs, slot, &|| self.trusts_shadow())?;
         let account = run_as::account(&choice.name, self.host.privileged)?;
         if self.host.privileged {
             tracing::info!("running as {} ({})", choice.name, choice.why);
@@ -317,6 +332,27 @@ impl<'a> Pool<'a> {
             tracing::warn!("isolation not applied: {item}");
         }
         Ok(plan)
+    }
+
+    /// Whether the shadow may name accounts of this machine, where TRUST_UID_DOMAIN doesn't say so of
+    /// all: one on this machine, or one whose host's name is in UID_DOMAIN.
+    fn trusts_shadow(&self) -> bool {
+        let Some(host) = self.shadow_host else { return false };
+        if host.is_local && self.knobs.trust_local_uid_domain {
+            return true;
+        }
+        let domain = &self.knobs.uid_domain;
+        let name = host::names::name_of(host.address);
+        let inside = name.as_deref().is_some_and(|name| host::names::is_in_domain(name, domain));
+        if !inside {
+            tracing::warn!(
+                "the shadow's host {} ({}) isn't in UID_DOMAIN ({domain}), and TRUST_UID_DOMAIN is \
+                 False: the job doesn't run as its owner",
+                host.address,
+                name.unwrap_or_else(|| "without a name".to_owned()),
+            );
+        }
+        inside
     }
 
     fn fetch(&mut self, job: &Job, plan: &Plan, peer: Option<&Peer>) -> Result<(), Broken> {

@@ -29,6 +29,8 @@ pub(crate) struct Drive {
     /// Where the records go.
     pub(crate) out: PathBuf,
     pub(crate) place: Place,
+    /// How long a case may take, with all others at its side.
+    pub(crate) limit: Duration,
     /// The names of the cases.
     pub(crate) names: Vec<String>,
 }
@@ -60,10 +62,12 @@ impl Drive {
             }
         }
         let ends: Vec<Option<String>> = thread::scope(|scope| {
-            let suite = &self.suite;
+            let (suite, limit) = (&self.suite, self.limit);
             let waiting: Vec<_> = submitted
                 .iter()
-                .map(|jobs| scope.spawn(move || jobs.wait(suite).err().map(|e| e.to_string())))
+                .map(|jobs| {
+                    scope.spawn(move || jobs.wait(suite, limit).err().map(|e| e.to_string()))
+                })
                 .collect();
             waiting.into_iter().map(|thread| thread.join().unwrap()).collect()
         });

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::prelude::*;
 
@@ -18,6 +19,7 @@ compliance run [OPTION]... [CASE]...   run the cases in real pools
     --compare                run stock and then the starter, and compare
     --fast                   only the cases that are marked as fast
     --no-shared-port         without the shared port daemon
+    --limit SECONDS          how long a case may take, with all others at its side (150)
     --config FILE            more configuration of the pool; may be repeated
     --out DIR                where results go (target/compliance)
 compliance compare DIR DIR             compare the results of two runs in one place
@@ -62,10 +64,11 @@ pub(crate) fn parse() -> Result<Command> {
             Ok(Command::List(Place { suite: word(0, "sid"), flavour: word(1, "root") }))
         }
         "drive" => match &values(&mut parser)?[..] {
-            [suite, out, name, flavour, names @ ..] => Ok(Command::Drive(Drive {
+            [suite, out, name, flavour, limit, names @ ..] => Ok(Command::Drive(Drive {
                 suite: suite.into(),
                 out: out.into(),
                 place: Place { suite: name.clone(), flavour: flavour.clone() },
+                limit: Duration::from_secs(limit.parse()?),
                 names: names.to_vec(),
             })),
             _ => Err("drive is for the pool".into()),
@@ -94,6 +97,7 @@ fn run(mut parser: lexopt::Parser) -> Result<Command> {
         fast: false,
         names: Vec::new(),
         no_shared_port: false,
+        limit: 150,
         config: Vec::new(),
         out: std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| "target".into(), PathBuf::from)
@@ -107,6 +111,7 @@ fn run(mut parser: lexopt::Parser) -> Result<Command> {
             Long("compare") => both = true,
             Long("fast") => wanted.fast = true,
             Long("no-shared-port") => wanted.no_shared_port = true,
+            Long("limit") => wanted.limit = parser.value()?.parse()?,
             Long("config") => wanted.config.push(parser.value()?.into()),
             Long("out") => wanted.out = parser.value()?.into(),
             Short('h') | Long("help") => return Ok(Command::Help),

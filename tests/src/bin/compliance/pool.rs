@@ -36,6 +36,8 @@ pub(crate) struct Wanted {
     pub(crate) names: Vec<String>,
     /// Without the shared port daemon.
     pub(crate) no_shared_port: bool,
+    /// How many seconds a case may take.
+    pub(crate) limit: u64,
     /// More configuration for every pool.
     pub(crate) config: Vec<PathBuf>,
     /// Where results go: `SUITE-FLAVOUR/LABEL/`.
@@ -123,6 +125,8 @@ impl Wanted {
         }
 
         enter.arg(&place.suite).args(["/opt/pool/pool", "-l", LOGS]);
+        // beyond the cases' limit there are submission, the queue's settling and what is left behind
+        enter.arg("-t").arg((self.limit + 300).to_string());
         if place.flavour == "user" {
             enter.args(["-u", "alice"]);
         }
@@ -135,7 +139,10 @@ impl Wanted {
         for number in 0..configs.len() {
             enter.arg("-c").arg(format!("/opt/config/{number}"));
         }
-        enter.args([DRIVER, "drive", SUITE, OUT, &place.suite, &place.flavour]).args(names);
+        enter
+            .args([DRIVER, "drive", SUITE, OUT, &place.suite, &place.flavour])
+            .arg(self.limit.to_string())
+            .args(names);
         let status = enter.status()?;
         if !status.success() {
             return Err(format!("the pool ended with {status}; logs: {}", logs.display()).into());

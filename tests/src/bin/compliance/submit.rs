@@ -10,8 +10,6 @@ use crate::case::Case;
 use crate::event_log::{self, Event};
 use crate::files::{self, Snapshot};
 
-/// How long a case may take, with all others at its side.
-const LIMIT: Duration = Duration::from_secs(150);
 /// How often a log is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -85,23 +83,24 @@ impl<'a> Submitted<'a> {
         Ok(Self { case, directory, cluster, jobs, before })
     }
 
-    /// Runs the case's `drive`, which does things to the running job, and waits for the end.
+    /// Runs the case's `drive`, which does things to the running job, and waits for the end, at most for
+    /// `limit`.
     ///
     /// # Errors
     ///
     /// If `drive` fails or there is no end in time.
-    pub(crate) fn wait(&self, suite: &Path) -> Result<()> {
+    pub(crate) fn wait(&self, suite: &Path, limit: Duration) -> Result<()> {
         let started = Instant::now();
         if self.directory.join("drive").exists() {
             let script = format!(". {}/drive.sh; . ./drive", suite.display());
             let mut shell = as_user(&self.case.submitter, "timeout");
-            shell.arg(LIMIT.as_secs().to_string()).args(["sh", "-eu", "-c", &script]);
+            shell.arg(limit.as_secs().to_string()).args(["sh", "-eu", "-c", &script]);
             shell.args(["drive", &self.cluster.to_string()]);
             run(shell.current_dir(&self.directory)).map_err(|e| format!("drive: {e}"))?;
         }
         while !self.case.spool && !event_log::at_rest(&self.log(), self.jobs) {
-            if started.elapsed() > LIMIT {
-                return Err(format!("no end after {} s", LIMIT.as_secs()).into());
+            if started.elapsed() > limit {
+                return Err(format!("no end after {} s", limit.as_secs()).into());
             }
             std::thread::sleep(LOOK);
         }
