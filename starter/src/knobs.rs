@@ -1,7 +1,7 @@
 //! The knobs that the starter reads: one table gives the typed values, `starter config`, and the
 //! documentation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use classad::{ClassAd, Expr, Value};
@@ -59,6 +59,9 @@ macro_rules! knobs {
             /// ENVIRONMENT_FOR_Assigned<resource>, by the resource's name in small letters.
             #[serde(skip)]
             pub(crate) resource_environment: BTreeMap<String, ResourceEnvironment>,
+            /// Resources that STARTD_CRON_<job>_METRICS have the startd measure.
+            #[serde(skip)]
+            pub(crate) monitored_resources: BTreeSet<String>,
             /// Whether STARTER_LOG is set for this starter's local name alone.
             #[serde(skip)]
             pub(crate) own_starter_log: bool,
@@ -300,6 +303,7 @@ impl Knobs {
         knobs.set = set;
         knobs.slot_users = slot_users(condor)?;
         knobs.resource_environment = resource_environment(condor)?;
+        knobs.monitored_resources = monitored_resources(condor)?;
         knobs.own_starter_log =
             condor.local_name().is_some_and(|name| condor.is_set(&format!("{name}.STARTER_LOG")));
         Ok(knobs)
@@ -386,6 +390,22 @@ fn resource_environment(config: &Config) -> Result<BTreeMap<String, ResourceEnvi
     Ok(found)
 }
 
+/// From STARTD_CRON_JOBLIST and, say, STARTD_CRON_GPU_METRICS = SUM:GPUs, PEAK:GPUsMemory.
+fn monitored_resources(config: &Config) -> Result<BTreeSet<String>, Failure> {
+    let words = |name: &str| -> Result<Vec<String>, Failure> {
+        let text = config.string(name).map_err(unusable)?.unwrap_or_default();
+        let words = text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty());
+        Ok(words.map(str::to_owned).collect())
+    };
+    let mut resources = BTreeSet::new();
+    for job in words("STARTD_CRON_JOBLIST")? {
+        let metrics = words(&format!("STARTD_CRON_{job}_METRICS"))?;
+        let named = metrics.iter().filter_map(|metric| Some(metric.split_once(':')?.1));
+        resources.extend(named.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    Ok(resources)
+}
+
 /// SLOT1_USER, SLOT1_2_USER, ...
 fn slot_users(config: &Config) -> Result<BTreeMap<String, String>, Failure> {
     let mut users = BTreeMap::new();
@@ -438,6 +458,14 @@ mod tests {
         assert_eq!(knobs.job_execdir_permissions, Permissions::Group);
         assert_eq!(knobs.mount_under_scratch, None);
         assert_eq!(knobs.starter_not_responding_timeout, Some(180));
+    }
+
+    #[test]
+    fn monitors_name_the_resources_they_measure() {
+        let text = "STARTD_CRON_JOBLIST = A, B C\nSTARTD_CRON_A_METRICS = SUM:GPUs, PEAK:GPUsMemory\n\
+                    STARTD_CRON_C_METRICS = SUM:\nSTARTD_CRON_D_METRICS = SUM:Other\n";
+        let resources = knobs(text).unwrap().monitored_resources;
+        assert_eq!(resources, ["GPUs", "GPUsMemory"].map(str::to_owned).into());
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub(crate) enum Report {
         ended: Ended,
         /// What the sandbox takes on disk.
         disk: Disk,
+        /// What the startd has last said of the slot, as it wrote it; empty if nothing.
+        snapshot: Vec<u8>,
     },
     /// What the job uses now.
     Measured {
@@ -71,6 +73,8 @@ pub(crate) enum Report {
         sample: Sample,
         /// What the sandbox takes on disk.
         disk: Disk,
+        /// What the startd has last said of the slot, as it wrote it; empty if nothing.
+        snapshot: Vec<u8>,
     },
     /// Output is where it belongs.
     Delivered(Delivered),

@@ -104,7 +104,8 @@ impl Launcher<'_> {
             {
                 let ended = cell.collect(state.ended.take())?;
                 let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
-                channel.send(&Report::Ended { ended, disk })?;
+                let snapshot = state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default();
+                channel.send(&Report::Ended { ended, disk, snapshot })?;
                 // Nobody needs what is left of a job whose files aren't moved.
                 if state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
                     Self::remove(channel, state)?;
@@ -207,6 +208,7 @@ impl Launcher<'_> {
             Order::Measure => Ok(state.cell.as_ref().map(|cell| Report::Measured {
                 sample: cell.sample(),
                 disk: state.sandbox.as_ref().map(Made::measure).unwrap_or_default(),
+                snapshot: state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default(),
             })),
             Order::Kill => {
                 if let Some(cell) = &state.cell {

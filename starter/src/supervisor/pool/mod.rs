@@ -9,6 +9,7 @@
 
 mod ads;
 mod ending;
+mod monitors;
 mod wait;
 
 use std::net::{IpAddr, TcpStream};
@@ -390,8 +391,9 @@ impl<'a> Pool<'a> {
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
         loop {
             match self.desk.report() {
-                Some(Report::Ended { ended, disk }) => {
+                Some(Report::Ended { ended, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
+                        figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         tracing::info!(
                             "Process exited, pid={}, {}",
                             figures.pid(),
@@ -401,8 +403,9 @@ impl<'a> Pool<'a> {
                     }
                     return Ok(ended.status);
                 }
-                Some(Report::Measured { sample, disk }) => {
+                Some(Report::Measured { sample, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
+                        figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         figures.look(sample, disk);
                         let ad = figures.running(self.knobs);
                         self.update(ad)?;
