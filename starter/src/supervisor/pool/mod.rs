@@ -52,9 +52,6 @@ const JOB_NOT_STARTED: i32 = 108;
 const FAILURE_FILES: Release = Release(24, 1);
 /// How often a transfer of output is begun anew after its connection was lost.
 const DELIVERIES: u32 = 5;
-/// How long a shadow that was told of an error may take to have this starter ended. 25.14.1 takes ten
-/// seconds.
-const FAREWELL: Duration = Duration::from_secs(60);
 
 /// What a supervisor in a pool works with.
 pub(crate) struct Pool<'a> {
@@ -548,7 +545,8 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Tells the shadow why the job can't go on, and waits until it has this starter ended.
+    /// Tells the shadow why the job can't go on. It has nothing to say to that: a shadow of 25.14.1 waits
+    /// ten seconds for this starter to be gone, and only then the job is held.
     fn failed(&mut self, failure: &Failure) -> u8 {
         tracing::error!("{}: {failure}", failure.step);
         let (code, subcode) = match failure.disposition {
@@ -558,12 +556,6 @@ impl<'a> Pool<'a> {
         let event = ads::error(failure, code, subcode);
         if self.call(&Call::UserLog(&event), |_| Ok(())).is_err() {
             return EXIT_LOST;
-        }
-        let end = Instant::now() + FAREWELL;
-        while !self.ending.is_under_way() && self.lost.is_none() && Instant::now() < end {
-            if self.wait(Some(end)).is_err() {
-                break;
-            }
         }
         let ad = self.last_words(None);
         self.startd.finish(&ad);
