@@ -105,7 +105,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             ));
         }
     }
-    let limits = Limits::new(job, knobs, inputs.machine, host);
+    let limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
     let files = files(job, inputs.submitter.clone());
     Ok(Plan {
         job: job.id(),

@@ -30,6 +30,9 @@ impl fmt::Display for Plan {
             l.oom_score_adj,
             l.umask
         )?;
+        if !l.cpus.is_empty() {
+            writeln!(f, "cpus       {:?}", l.cpus)?;
+        }
         writeln!(f, "rights     no_new_privs, no capability, only descriptors 0, 1 and 2")?;
         for (name, stdio) in ["stdin", "stdout", "stderr"].iter().zip(&self.program.stdio) {
             writeln!(f, "{name:<10} {stdio}")?;

@@ -227,6 +227,23 @@ fn limits_follow_the_stock_rules() {
 }
 
 #[test]
+fn a_slot_has_cpus_of_its_own() {
+    let with = |lines: &str, slot: &str| {
+        let knobs = knobs_with(&format!("ENFORCE_CPU_AFFINITY = True\n{lines}"));
+        Limits::new(&job(""), &knobs, &ClassAd::new(), slot, &host()).cpus
+    };
+    assert_eq!(with("STARTD_ASSIGNED_AFFINITY = 0 , 2, 1\n", "slot1_7"), [0, 2, 1]);
+    assert_eq!(with("SLOT3_CPU_AFFINITY = 4,5\nSLOT3_1_CPU_AFFINITY = 6\n", "slot3_1"), [6]);
+    assert_eq!(with("SLOT3_CPU_AFFINITY = 4,5\n", "slot3_1"), [4, 5]);
+    assert!(with("SLOT3_CPU_AFFINITY = x, 99999999\n", "slot3").is_empty());
+    assert_eq!(
+        [with("", "slot3"), with("", "slot1_2"), with("", "other")],
+        [vec![2], vec![], vec![]]
+    );
+    assert!(plan(&job(""), &knobs()).limits.cpus.is_empty());
+}
+
+#[test]
 fn the_account_is_never_root() {
     let choose = |lines: &str, knobs: &Knobs, trusted| {
         choose_account(&job(lines), knobs, "slot1_3", &|| trusted)
