@@ -44,6 +44,8 @@ pub(crate) struct Job {
     pub(crate) environment: Variables,
     /// `In`, `Out`, `Err`; `None` where nothing or /dev/null was given.
     pub(crate) stdio: [Option<PathBuf>; 3],
+    /// `StreamIn`, `StreamOut`, `StreamErr`: read and written at the submit side while the job runs.
+    pub(crate) streams: [bool; 3],
     /// Whether output is appended to (`DontAppend = False`, checkpointing jobs).
     pub(crate) append: bool,
     /// Files to move, if the job wants its files moved.
@@ -96,6 +98,8 @@ impl Job {
             arguments: arguments(&ad)?,
             environment: environment(&ad)?,
             stdio: [stdio(&ad, "In")?, stdio(&ad, "Out")?, stdio(&ad, "Err")?],
+            streams: ["StreamIn", "StreamOut", "StreamErr"]
+                .map(|name| ad.eval_bool(name).unwrap_or(false)),
             append: ad.eval_bool("DontAppend") == Some(false)
                 || ad.get("CheckpointExitCode").is_some()
                 || ad.eval_bool("WantCheckpointSignal") == Some(true),

@@ -15,7 +15,7 @@ mod verify;
 mod view;
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -57,6 +57,8 @@ struct State {
     catalogue: Option<Catalogue>,
     files: Option<stdio::Files>,
     moving: Option<Moving>,
+    /// The supervisor's ends of the standard files that are streams.
+    streams: Vec<OwnedFd>,
     cell: Option<Cell>,
     ended: Option<Ended>,
     /// Orders that wait for the copy under way.
@@ -146,7 +148,10 @@ impl Launcher<'_> {
                 _ if state.failed => {}
                 order => match self.obey(order, state) {
                     Ok(None) => {}
-                    Ok(Some(report)) => channel.send(&report)?,
+                    Ok(Some(report)) => {
+                        channel.send(&report)?;
+                        channel.send_files(&std::mem::take(&mut state.streams))?;
+                    }
                     Err(failure) => Self::fail(channel, state, failure)?,
                 },
             }
@@ -189,8 +194,10 @@ impl Launcher<'_> {
             Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
             Order::Open => {
                 let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
-                state.files = Some(stdio::open(plan)?);
-                Ok(Some(Report::Opened))
+                let (files, streams) = stdio::open(plan)?;
+                state.files = Some(files);
+                state.streams = streams;
+                Ok(Some(Report::Opened { streams: state.streams.len() }))
             }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
@@ -254,7 +261,7 @@ impl Launcher<'_> {
         };
         let files = match state.files.take() {
             Some(files) => files,
-            None => stdio::open(plan)?,
+            None => stdio::open(plan)?.0,
         };
         let places = Places {
             sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,

@@ -87,7 +87,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             .iter()
             .map(|(name, value)| format!("{name}={value}").into_bytes())
             .collect(),
-        stdio: stdio(job, &sandbox, &inputs.stdio, &inputs.unnamed_output),
+        stdio: stdio(&inputs, &sandbox),
         append: job.append,
         directory,
     };
@@ -189,11 +189,16 @@ fn program_path(job: &Job, sandbox: &Sandbox, directory: &Path) -> PathBuf {
 
 /// With transfer, standard files live in the sandbox under fixed names and are renamed on the way
 /// out; without, the job's own paths are opened.
-fn stdio(job: &Job, sandbox: &Sandbox, given: &[Option<Stdio>; 3], unnamed: &Stdio) -> [Stdio; 3] {
+fn stdio(inputs: &Inputs<'_>, sandbox: &Sandbox) -> [Stdio; 3] {
+    let Inputs { job, stdio: given, unnamed_output: unnamed, pool, .. } = inputs;
     let default = |number: usize, name: &str| -> Stdio {
         let Some(path) = &job.stdio[number] else {
-            return if number == 0 { Stdio::Null } else { unnamed.clone() };
+            return if number == 0 { Stdio::Null } else { (*unnamed).clone() };
         };
+        // Without a shadow there is nobody to stream to, and the files are at hand.
+        if *pool && job.streams[number] {
+            return Stdio::Stream;
+        }
         match (&job.transfer, number) {
             (None, _) => Stdio::File(job.iwd.join(path)),
             (Some(_), 0) => match path.file_name() {

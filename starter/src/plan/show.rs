@@ -137,6 +137,7 @@ impl fmt::Display for Stdio {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::SameAsOutput => f.write_str("the same file as stdout"),
             Self::Inherit => f.write_str("the starter's own"),
+            Self::Stream => f.write_str("a stream from or to the submit side"),
         }
     }
 }

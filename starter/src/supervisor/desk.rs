@@ -1,7 +1,7 @@
 //! What happens around the supervisor, in one place: reports of the launcher, and signals.
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -18,6 +18,8 @@ pub(crate) struct Desk {
     channel: Channel,
     signals: Signals,
     reports: VecDeque<Report>,
+    /// Pipes that came with a report.
+    files: Vec<OwnedFd>,
     /// What became of the sandbox, once that is told; then the launcher leaves.
     gone: Option<Result<(), Failure>>,
     pending: VecDeque<Signal>,
@@ -26,7 +28,14 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk with nothing on it.
     pub(crate) fn new(channel: Channel, signals: Signals) -> Self {
-        Self { channel, signals, reports: VecDeque::new(), gone: None, pending: VecDeque::new() }
+        Self {
+            channel,
+            signals,
+            reports: VecDeque::new(),
+            files: Vec::new(),
+            gone: None,
+            pending: VecDeque::new(),
+        }
     }
 
     /// Gives the launcher an order; one that has left needs none.
@@ -41,6 +50,11 @@ impl Desk {
     /// The next report, if one has come.
     pub(super) fn report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// The pipes that came with `Opened`, once.
+    pub(super) fn files(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.files)
     }
 
     /// The next signal, if one has come.
@@ -95,7 +109,12 @@ impl Desk {
         match self.channel.receive()?.ok_or_else(launcher_gone)? {
             Report::Gone(None) => self.gone = Some(Ok(())),
             Report::Gone(Some(failure)) => self.gone = Some(Err(failure)),
-            report => self.reports.push_back(report),
+            report => {
+                if let Report::Opened { streams } = &report {
+                    self.files = self.channel.receive_files(*streams)?;
+                }
+                self.reports.push_back(report);
+            }
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 mod ads;
 mod ending;
 mod monitors;
+mod streams;
 mod wait;
 
 use std::net::{IpAddr, TcpStream};
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 
 use self::ads::Figures;
 use self::ending::{Ending, How};
+use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
 use crate::host::{self, run_as};
@@ -67,6 +69,8 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
+    /// The job's standard files that go over the shadow while it runs.
+    streams: Vec<Streamed>,
     /// A message of the shadow has come.
     answered: bool,
     lost: Option<Lost>,
@@ -161,6 +165,7 @@ impl<'a> Pool<'a> {
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
+            streams: Vec::new(),
             answered: false,
             lost: None,
         })
@@ -196,9 +201,10 @@ impl<'a> Pool<'a> {
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
         match self.report()? {
-            Report::Opened => {}
+            Report::Opened { .. } => {}
             other => return Err(unexpected(&other).into()),
         }
+        self.open_streams(job, plan)?;
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
@@ -210,6 +216,7 @@ impl<'a> Pool<'a> {
         self.figures = Some(Figures::new(pid));
         let ended = self.running()?;
         self.stage = Stage::Quiet;
+        self.close_streams()?;
 
         let requeue = self.ending.is_under_way();
         if let Some(figures) = &self.figures {
@@ -420,7 +427,8 @@ impl<'a> Pool<'a> {
                 self.desk.order(&Order::Measure)?;
                 due = Instant::now() + interval(self.knobs.starter_update_interval);
             }
-            self.wait(Some(due))?;
+            self.stream()?;
+            self.wait_also(Some(due), true)?;
             if let Some(lost) = self.lost.take() {
                 return Err(lost.into());
             }
@@ -499,7 +507,10 @@ impl<'a> Pool<'a> {
         Output {
             sandbox: plan.sandbox.path(),
             list: transfer.output,
-            standard: [out.is_some(), err.is_some() && out != err],
+            standard: [
+                out.is_some() && !job.streams[1],
+                err.is_some() && out != err && !job.streams[2],
+            ],
             program: name.filter(|_| transfer.executable),
             hidden: Vec::new(),
             earlier: job.spooled.iter().map(Into::into).collect(),
