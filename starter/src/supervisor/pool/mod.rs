@@ -9,6 +9,8 @@
 
 mod ads;
 mod ending;
+mod monitors;
+mod streams;
 mod wait;
 
 use std::net::{IpAddr, TcpStream};
@@ -22,6 +24,7 @@ use zeroize::Zeroizing;
 
 use self::ads::Figures;
 use self::ending::{Ending, How};
+use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
 use crate::host::{self, run_as};
@@ -52,9 +55,6 @@ const FAILURE_FILES: Release = Release(24, 1);
 /// How often a transfer of output is tried whose connection is lost, with pauses that begin with a
 /// second and double each time: two minutes.
 const DELIVERIES: u32 = 8;
-/// How long a shadow that was told of an error may take to have this starter ended. 25.14.1 takes ten
-/// seconds.
-const FAREWELL: Duration = Duration::from_secs(60);
 
 /// Longest that the end of the job is kept from the shadow while the sandbox is removed.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -73,6 +73,8 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
+    /// The job's standard files that go over the shadow while it runs.
+    streams: Vec<Streamed>,
     /// A message of the shadow is waited for.
     asked: bool,
     /// It has come.
@@ -170,6 +172,7 @@ impl<'a> Pool<'a> {
             stage: Stage::Quiet,
             figures: None,
             asked: false,
+            streams: Vec::new(),
             answered: false,
             lost: None,
         })
@@ -200,9 +203,10 @@ impl<'a> Pool<'a> {
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
         match self.report()? {
-            Report::Opened => {}
+            Report::Opened { .. } => {}
             other => return Err(unexpected(&other).into()),
         }
+        self.open_streams(job, plan)?;
         // The cell is made while the shadow takes note.
         self.desk.order(&Order::Ready)?;
         self.not_too_soon(job)?;
@@ -217,6 +221,7 @@ impl<'a> Pool<'a> {
         self.figures = Some(Figures::new(pid));
         let ended = self.running()?;
         self.stage = Stage::Quiet;
+        self.close_streams()?;
 
         // Orders that come later don't make it another end.
         let by_itself = !self.ending.is_under_way();
@@ -443,8 +448,9 @@ impl<'a> Pool<'a> {
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
         loop {
             match self.desk.report() {
-                Some(Report::Ended { ended, disk }) => {
+                Some(Report::Ended { ended, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
+                        figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         tracing::info!(
                             "Process exited, pid={}, {}",
                             figures.pid(),
@@ -454,8 +460,9 @@ impl<'a> Pool<'a> {
                     }
                     return Ok(ended.status);
                 }
-                Some(Report::Measured { sample, disk }) => {
+                Some(Report::Measured { sample, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
+                        figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         figures.look(sample, disk);
                         let ad = figures.running(self.knobs);
                         self.update(ad)?;
@@ -473,7 +480,8 @@ impl<'a> Pool<'a> {
                 self.desk.order(&Order::Measure)?;
                 due = Instant::now() + interval(self.knobs.starter_update_interval);
             }
-            self.wait(Some(due))?;
+            self.stream()?;
+            self.wait_also(Some(due), true)?;
             if let Some(lost) = self.lost.take() {
                 return Err(lost.into());
             }
@@ -557,7 +565,10 @@ impl<'a> Pool<'a> {
         Output {
             sandbox: plan.sandbox.path(),
             list: transfer.output,
-            standard: [out.is_some(), err.is_some() && out != err],
+            standard: [
+                out.is_some() && !job.streams[1],
+                err.is_some() && out != err && !job.streams[2],
+            ],
             program: name.filter(|_| transfer.executable),
             hidden: Vec::new(),
             earlier: job.spooled.iter().map(Into::into).collect(),
@@ -633,7 +644,8 @@ impl<'a> Pool<'a> {
         self.tell(&Call::JobExit(JobExit { status: 0, reason: JOB_NOT_STARTED, ad: &ad }))
     }
 
-    /// Tells the shadow why the job can't go on, and waits until it has this starter ended.
+    /// Tells the shadow why the job can't go on. It has nothing to say to that: a shadow of 25.14.1 waits
+    /// ten seconds for this starter to be gone, and only then the job is held.
     fn failed(&mut self, failure: &Failure) -> u8 {
         tracing::error!("{}: {failure}", failure.step);
         let (code, subcode) = match failure.disposition {
@@ -646,12 +658,6 @@ impl<'a> Pool<'a> {
         }
         // A job that runs still doesn't run on meanwhile; where the launcher is gone it doesn't.
         let _ = self.desk.order(&Order::Finish);
-        let end = Instant::now() + FAREWELL;
-        while !self.ending.is_under_way() && self.lost.is_none() && Instant::now() < end {
-            if self.wait(Some(end)).is_err() {
-                break;
-            }
-        }
         let ad = self.last_words(None);
         self.startd.finish(&ad);
         EXIT_OK
