@@ -3,11 +3,13 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::stdio::Files;
 use super::view;
@@ -15,9 +17,15 @@ use crate::failure::{Context, Failure, Reason, Step, hold};
 use crate::plan::{Limits, PidOne, Plan};
 use crate::sys::{exec, keyring, privilege, process, scope, seccomp};
 
-/// Becomes the job, whose parent has this number. Comes back only with the reason why not.
-pub(crate) fn start(plan: &Plan, files: &Files, parent: u32) -> Failure {
-    match prepare(plan, files, parent) {
+/// Becomes the job, whose parent has this number, as soon as there is a byte at the gate. Comes back
+/// only with the reason why not.
+pub(crate) fn start(plan: &Plan, files: &Files, parent: u32, gate: &OwnedFd) -> Failure {
+    let prepared = prepare(plan, files, parent).and_then(|prepared| {
+        let mut gate = File::from(gate.try_clone().at(Step::Exec, "the word to run")?);
+        gate.read_exact(&mut [0]).at(Step::Exec, "the word to run")?;
+        Ok(prepared)
+    });
+    match prepared {
         Ok((arguments, environment)) => run(plan, &arguments, &environment),
         Err(failure) => failure,
     }
@@ -57,6 +65,15 @@ fn limits(limits: &Limits) -> Result<(), Failure> {
         let own = rustix::process::getpriority_process(None).at(Step::Limits, "niceness")?;
         rustix::process::setpriority_process(None, own + limits.nice)
             .at(Step::Limits, "niceness")?;
+    }
+    if !limits.cpus.is_empty() {
+        let mut cpus = CpuSet::new();
+        limits.cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU).for_each(|cpu| cpus.set(*cpu));
+        match sched_setaffinity(None, &cpus) {
+            // None of them is on this machine, or allowed: slots may be more than CPUs.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(errno) => return Err(errno).at(Step::Limits, "CPU affinity"),
+        }
     }
     let limit = |resource, value: Option<u64>| {
         let value: rlim_t = value.unwrap_or(libc::RLIM_INFINITY);

@@ -1,7 +1,7 @@
 //! What happens around the supervisor, in one place: reports of the launcher, and signals.
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -20,6 +20,8 @@ pub(crate) struct Desk {
     reports: VecDeque<Report>,
     /// The last order was given.
     finishing: bool,
+    /// Pipes that came with a report.
+    files: Vec<OwnedFd>,
     /// What became of the sandbox, once that is told; then the launcher leaves.
     gone: Option<Result<(), Failure>>,
     pending: VecDeque<Signal>,
@@ -33,6 +35,7 @@ impl Desk {
             signals,
             reports: VecDeque::new(),
             finishing: false,
+            files: Vec::new(),
             gone: None,
             pending: VecDeque::new(),
         }
@@ -51,6 +54,11 @@ impl Desk {
     /// The next report, if one has come.
     pub(super) fn report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// The pipes that came with `Opened`, once.
+    pub(super) fn files(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.files)
     }
 
     /// The next signal, if one has come.
@@ -91,6 +99,11 @@ impl Desk {
         Ok(())
     }
 
+    /// Whether the sandbox is removed, or the launcher has said why it can't be.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.is_some()
+    }
+
     /// Waits until the sandbox is removed.
     pub(super) fn gone(&mut self) -> Result<(), Failure> {
         loop {
@@ -105,7 +118,12 @@ impl Desk {
         match self.channel.receive()?.ok_or_else(launcher_gone)? {
             Report::Gone(None) => self.gone = Some(Ok(())),
             Report::Gone(Some(failure)) => self.gone = Some(Err(failure)),
-            report => self.reports.push_back(report),
+            report => {
+                if let Report::Opened { streams } = &report {
+                    self.files = self.channel.receive_files(*streams)?;
+                }
+                self.reports.push_back(report);
+            }
         }
         Ok(())
     }

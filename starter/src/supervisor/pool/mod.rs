@@ -9,6 +9,8 @@
 
 mod ads;
 mod ending;
+mod monitors;
+mod streams;
 mod wait;
 
 use std::net::{IpAddr, TcpStream};
@@ -22,6 +24,7 @@ use zeroize::Zeroizing;
 
 use self::ads::Figures;
 use self::ending::{Ending, How};
+use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
 use crate::host::{self, run_as};
@@ -30,7 +33,7 @@ use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, SessionTexts, Shadow};
 use crate::parent::startd::{Machine, Release, Startd};
-use crate::plan::{self, Host, Inputs, Plan, Root, Sandbox, Stdio};
+use crate::plan::{self, Host, Inputs, Plan, Sandbox, Stdio};
 use crate::transfer::{Core, Delivered, Destination, Input, Output, Peer, Reach, Source};
 use crate::version;
 
@@ -52,9 +55,9 @@ const FAILURE_FILES: Release = Release(24, 1);
 /// How often a transfer of output is tried whose connection is lost, with pauses that begin with a
 /// second and double each time: two minutes.
 const DELIVERIES: u32 = 8;
-/// How long a shadow that was told of an error may take to have this starter ended. 25.14.1 takes ten
-/// seconds.
-const FAREWELL: Duration = Duration::from_secs(60);
+
+/// Longest that the end of the job is kept from the shadow while the sandbox is removed.
+const SETTLE: Duration = Duration::from_millis(20);
 
 /// What a supervisor in a pool works with.
 pub(crate) struct Pool<'a> {
@@ -70,6 +73,8 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
+    /// The job's standard files that go over the shadow while it runs.
+    streams: Vec<Streamed>,
     /// A message of the shadow is waited for.
     asked: bool,
     /// It has come.
@@ -167,6 +172,7 @@ impl<'a> Pool<'a> {
             stage: Stage::Quiet,
             figures: None,
             asked: false,
+            streams: Vec::new(),
             answered: false,
             lost: None,
         })
@@ -192,14 +198,17 @@ impl<'a> Pool<'a> {
     fn life(&mut self) -> Result<(), Broken> {
         let assignment = self.assignment()?;
         let Assignment { job, plan, shadow, peer } = &assignment;
-        self.fetch(job, plan, peer.as_deref())?;
+        self.fetched(job)?;
         self.stop_if_asked()?;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
         match self.report()? {
-            Report::Opened => {}
+            Report::Opened { .. } => {}
             other => return Err(unexpected(&other).into()),
         }
+        self.open_streams(job, plan)?;
+        // The cell is made while the shadow takes note.
+        self.desk.order(&Order::Ready)?;
         self.not_too_soon(job)?;
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
@@ -212,6 +221,7 @@ impl<'a> Pool<'a> {
         self.figures = Some(Figures::new(pid));
         let ended = self.running()?;
         self.stage = Stage::Quiet;
+        self.close_streams()?;
 
         // Orders that come later don't make it another end.
         let by_itself = !self.ending.is_under_way();
@@ -227,6 +237,8 @@ impl<'a> Pool<'a> {
             let exited = figures.exited(self.knobs);
             self.update(exited)?;
         }
+        // Not sooner: a shadow that hasn't seen the end of the input's transfer yet, which comes from a
+        // process of its own, gives up the job when that of the output begins.
         let wanted = if by_itself {
             wanted_of_ended(job, ended, *shadow)
         } else {
@@ -243,8 +255,8 @@ impl<'a> Pool<'a> {
             }
             _ => None,
         };
-        // The sandbox goes while the last words are said.
         self.desk.order(&Order::Finish)?;
+        self.settle(peer.is_some())?;
         let last = self.last_words(delivered.as_ref());
         self.startd.finish(&last);
         if self.ending.hold_told {
@@ -299,6 +311,7 @@ impl<'a> Pool<'a> {
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
+        self.fetch(&job, &plan, peer.as_deref())?;
         let mut first = ads::provisioned(&machine.slot, &plan);
         self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
@@ -372,6 +385,7 @@ impl<'a> Pool<'a> {
         inside
     }
 
+    /// Has the input fetched, as soon as there is a sandbox for it.
     fn fetch(&mut self, job: &Job, plan: &Plan, peer: Option<&Peer>) -> Result<(), Broken> {
         let Some(transfer) = &job.transfer else { return Ok(()) };
         let peer = peer.ok_or_else(|| {
@@ -386,7 +400,14 @@ impl<'a> Pool<'a> {
         let input =
             Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
         self.stage = Stage::Fetching;
-        self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?;
+        Ok(self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?)
+    }
+
+    /// Waits for the input.
+    fn fetched(&mut self, job: &Job) -> Result<(), Broken> {
+        if job.transfer.is_none() {
+            return Ok(());
+        }
         let report = self.report();
         self.stage = Stage::Quiet;
         // What was ended on purpose is no failure.
@@ -427,8 +448,9 @@ impl<'a> Pool<'a> {
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
         loop {
             match self.desk.report() {
-                Some(Report::Ended { ended, disk }) => {
+                Some(Report::Ended { ended, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
+                        figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         tracing::info!(
                             "Process exited, pid={}, {}",
                             figures.pid(),
@@ -438,8 +460,9 @@ impl<'a> Pool<'a> {
                     }
                     return Ok(ended.status);
                 }
-                Some(Report::Measured { sample, disk }) => {
+                Some(Report::Measured { sample, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
+                        figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         figures.look(sample, disk);
                         let ad = figures.running(self.knobs);
                         self.update(ad)?;
@@ -457,7 +480,8 @@ impl<'a> Pool<'a> {
                 self.desk.order(&Order::Measure)?;
                 due = Instant::now() + interval(self.knobs.starter_update_interval);
             }
-            self.wait(Some(due))?;
+            self.stream()?;
+            self.wait_also(Some(due), true)?;
             if let Some(lost) = self.lost.take() {
                 return Err(lost.into());
             }
@@ -541,7 +565,10 @@ impl<'a> Pool<'a> {
         Output {
             sandbox: plan.sandbox.path(),
             list: transfer.output,
-            standard: [out.is_some(), err.is_some() && out != err],
+            standard: [
+                out.is_some() && !job.streams[1],
+                err.is_some() && out != err && !job.streams[2],
+            ],
             program: name.filter(|_| transfer.executable),
             hidden: Vec::new(),
             earlier: job.spooled.iter().map(Into::into).collect(),
@@ -551,11 +578,20 @@ impl<'a> Pool<'a> {
                 found: cores.map(Into::into).to_vec(),
                 name: format!("core.{}.{}", job.cluster, job.proc).into(),
             }),
-            reach: match plan.root {
-                Root::Host => Reach::Account,
-                Root::Named(_) => Reach::Sandbox,
-            },
+            // As far as the job could see, with its own rights.
+            reach: Reach::Account,
         }
+    }
+
+    /// Leaves the shadow the time to notice that its transfer is over, for which the sandbox's removal
+    /// is long enough: one that hears of the job's end before that looks again only after a second
+    /// (`attemptShutdown`, 23.9.6 and 25.14.1).
+    fn settle(&mut self, transferred: bool) -> Result<(), Failure> {
+        let until = Instant::now() + SETTLE;
+        while transferred && !self.desk.is_gone() && Instant::now() < until {
+            self.wait(Some(until))?;
+        }
+        Ok(())
     }
 
     fn last_words(&self, delivered: Option<&Delivered>) -> ClassAd {
@@ -608,7 +644,8 @@ impl<'a> Pool<'a> {
         self.tell(&Call::JobExit(JobExit { status: 0, reason: JOB_NOT_STARTED, ad: &ad }))
     }
 
-    /// Tells the shadow why the job can't go on, and waits until it has this starter ended.
+    /// Tells the shadow why the job can't go on. It has nothing to say to that: a shadow of 25.14.1 waits
+    /// ten seconds for this starter to be gone, and only then the job is held.
     fn failed(&mut self, failure: &Failure) -> u8 {
         tracing::error!("{}: {failure}", failure.step);
         let (code, subcode) = match failure.disposition {
@@ -621,12 +658,6 @@ impl<'a> Pool<'a> {
         }
         // A job that runs still doesn't run on meanwhile; where the launcher is gone it doesn't.
         let _ = self.desk.order(&Order::Finish);
-        let end = Instant::now() + FAREWELL;
-        while !self.ending.is_under_way() && self.lost.is_none() && Instant::now() < end {
-            if self.wait(Some(end)).is_err() {
-                break;
-            }
-        }
         let ad = self.last_words(None);
         self.startd.finish(&ad);
         EXIT_OK

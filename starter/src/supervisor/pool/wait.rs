@@ -7,6 +7,7 @@ use condor_cedar::{Error, Reader};
 use nix::sys::signal::Signal;
 
 use super::ending::How;
+use super::streams::Streamed;
 use super::{Broken, Pool, Stage};
 use crate::failure::{Failure, Step};
 use crate::launcher::message::{Order, Report};
@@ -43,6 +44,15 @@ impl Pool<'_> {
         call: &Call<'_>,
         read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<Result<T, i64>, Broken> {
+        Ok(self.ask(call, read)?.map(|(_, value)| value))
+    }
+
+    /// The same, with the number that the shadow gave.
+    pub(super) fn ask<T>(
+        &mut self,
+        call: &Call<'_>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<Result<(i64, T), i64>, Broken> {
         if let Some(lost) = self.lost.take() {
             return Err(lost.into());
         }
@@ -56,7 +66,7 @@ impl Pool<'_> {
         self.asked = false;
         answered?;
         match Answer::read(self.shadow.message(), call, read) {
-            Ok(Answer::Done(value)) => Ok(Ok(value)),
+            Ok(Answer::Done(number, value)) => Ok(Ok((number, value))),
             Ok(Answer::Failed(errno)) => Ok(Err(errno)),
             Err(error) => Err(Lost(format!("its answer to {}: {error}", call.name())).into()),
         }
@@ -112,12 +122,24 @@ impl Pool<'_> {
     /// Waits until something has happened, or until the time has come, and does what somebody asked
     /// for.
     pub(super) fn wait(&mut self, until: Option<Instant>) -> Result<(), Failure> {
+        self.wait_also(until, false)
+    }
+
+    /// The same, and if it is asked for until one of the job's streams has something to be done.
+    pub(super) fn wait_also(
+        &mut self,
+        until: Option<Instant>,
+        streams: bool,
+    ) -> Result<(), Failure> {
         // A job that is gone needs no killing.
         let kill = self.ending.kill_at.filter(|_| matches!(self.stage, Stage::Running(_)));
         let until = [until, self.startd.due(), kill].into_iter().flatten().min();
         let mut sources = self.startd.sources();
         if self.lost.is_none() && !self.answered {
             sources.push(self.shadow.source());
+        }
+        if streams {
+            sources.extend(self.streams.iter().map(Streamed::source));
         }
         self.desk.wait(until, &sources)?;
         drop(sources);
