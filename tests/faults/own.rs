@@ -3,7 +3,6 @@
 
 use crate::pool::files::{Deed, INPUT, OUTPUT};
 use crate::pool::shadow::ULOG;
-use crate::pool::startd::Order;
 use crate::pool::{Setup, machine};
 
 /// From the starter itself: the launcher, and what the launcher has forked.
@@ -49,7 +48,6 @@ fn the_process_that_fetches() {
     claim.transferring(INPUT);
     claim.kill_descendant(&machine, TRANSFER);
     claim.asked(ULOG);
-    claim.startd.order(Order::Vacate(1009, true));
     let ended = claim.end(&machine).code(0).says(&["ERROR", "SIGKILL"]);
     assert_eq!(ended.error().map(|(code, _)| code), Some(1007), "{ended}");
 }
