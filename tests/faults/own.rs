@@ -72,7 +72,7 @@ fn the_process_that_delivers() {
 fn the_init_of_the_job() {
     let Some(machine) = machine() else { return };
     let machine = machine.knob("USE_PID_NAMESPACES", "True");
-    let mut claim = Setup::new("setsid sleep 1000 & echo > running; sleep 1000").start(&machine);
+    let claim = Setup::new("setsid sleep 1000 & echo > running; sleep 1000").start(&machine);
     claim.made(&machine, "running");
     claim.kill_descendant(&machine, INIT);
     let ended = claim.end(&machine);
