@@ -13,7 +13,7 @@ mod wait;
 
 use std::net::{IpAddr, TcpStream};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use classad::ClassAd;
 use condor_cedar::blocking::Stream;
@@ -206,6 +206,7 @@ impl<'a> Pool<'a> {
         }
         // The cell is made while the shadow takes note.
         self.desk.order(&Order::Ready)?;
+        self.not_too_soon(job)?;
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
@@ -397,6 +398,26 @@ impl<'a> Pool<'a> {
             }
             other => Err(unexpected(&other).into()),
         }
+    }
+
+    /// Shadows of 23 and 24 keep AllowedExecuteDuration only if the job begins in a later second than
+    /// they themselves did; this starter is quick enough for the same.
+    fn not_too_soon(&mut self, job: &Job) -> Result<(), Broken> {
+        let birth = job.ad.eval_i64("ShadowBday").and_then(|at| u64::try_from(at).ok());
+        let (Some(birth), true) = (birth, job.ad.contains("AllowedExecuteDuration")) else {
+            return Ok(());
+        };
+        // The clock that seconds are read from is some milliseconds behind.
+        let second = Duration::from_millis(1050);
+        let later = SystemTime::UNIX_EPOCH + Duration::from_secs(birth).saturating_add(second);
+        let wait = later.duration_since(SystemTime::now()).unwrap_or_default();
+        // A clock that is far from the shadow's doesn't stop a job.
+        let end = Instant::now() + wait.min(Duration::from_secs(2));
+        while Instant::now() < end {
+            self.wait(Some(end))?;
+            self.stop_if_asked()?;
+        }
+        Ok(())
     }
 
     /// Waits for the end of the job, and reports on it meanwhile.

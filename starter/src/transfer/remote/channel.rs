@@ -87,16 +87,8 @@ impl Channel {
         }
         let message = stream.writer();
         let timeout = peer.timeout.max(1);
-        let mut channel = Self {
-            stream,
-            direction,
-            message,
-            timeout,
-            waiting: time,
-            waits_for: 1,
-            own,
-            shadow,
-        };
+        let mut channel =
+            Self { stream, direction, message, timeout, waiting: time, waits_for: 1, own, shadow };
         channel.queue(|message| {
             message.string(peer.key.as_bytes());
         })?;
