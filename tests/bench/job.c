@@ -1,8 +1,9 @@
-// The job of the benchmarks: writes the time at which it runs to its standard output, sleeps when told to, ends.
+// The job of the benchmarks: writes the time at which it runs to its standard output or behind a file's end, sleeps when told to, ends.
 //
-//   bench-job [SECONDS]
+//   bench-job [SECONDS [FILE]]
 //
 // The clock is the same for all processes and namespaces of the machine, so whoever measures can subtract.
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,7 +16,8 @@ int main(int argc, char **argv)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	int length = snprintf(text, sizeof text, "%lld\n", t.tv_sec * 1000000000LL + t.tv_nsec);
-	if (write(STDOUT_FILENO, text, (size_t)length) != length)
+	int to = argc > 2 ? open(argv[2], O_WRONLY | O_APPEND | O_CLOEXEC) : STDOUT_FILENO;
+	if (write(to, text, (size_t)length) != length)
 		return 1;
 	if (argc > 1)
 		sleep((unsigned)atoi(argv[1]));

@@ -5,13 +5,23 @@ mod key;
 
 pub use key::SessionKey;
 
+use rustix::rand::GetRandomFlags;
+
 use crate::error::{Error, Result};
 
 /// Random bytes of the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
+    const { assert!(N <= 256, "what the system gives in one piece") };
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| Error::NoRandom)?;
-    Ok(bytes)
+    // So few are always given at once, except when a signal comes before the system has any at all.
+    // The `getrandom` crate finds no such call in a static program, and opens two devices instead.
+    loop {
+        match rustix::rand::getrandom(&mut bytes[..], GetRandomFlags::empty()) {
+            Ok(count) if count == N => return Ok(bytes),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Err(Error::NoRandom),
+        }
+    }
 }
 
 /// Hexadecimal digits, lower case.

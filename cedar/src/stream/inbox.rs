@@ -55,10 +55,17 @@ impl Inbox {
             self.compact();
         }
         if self.buffer.len() - self.raw.end < wanted {
-            let length = (self.buffer.len() * 2).max(self.raw.end + wanted).max(self.keep);
-            self.buffer.resize(length, 0);
+            self.grow((self.buffer.len() * 2).max(self.raw.end + wanted).max(self.keep));
         }
         &mut self.buffer[self.raw.end..]
+    }
+
+    /// Makes the buffer larger. A new one comes from the system as zeros that take no memory before
+    /// they are written to: most of a large buffer never is, on a stream of little.
+    fn grow(&mut self, length: usize) {
+        let mut buffer = vec![0; length];
+        buffer[..self.raw.end].copy_from_slice(&self.buffer[..self.raw.end]);
+        self.buffer = buffer;
     }
 
     /// Moves everything to the front.

@@ -7,9 +7,10 @@
 //!
 //! Two channels lead out, neither of which the job has: a pipe that closes when the program runs
 //! (or carries the reason why it doesn't), and a socket with the status that the kernel reported.
+//! One leads in: a pipe with the word to run the program, until which the job's process waits.
 
 use std::fs::{self, File};
-use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
@@ -44,47 +45,86 @@ pub(crate) struct Cell {
     pub(crate) pid: i32,
 }
 
-/// Makes the cell and starts the job in it; when this comes back without an error the program runs.
-pub(crate) fn launch(
+/// A cell whose job has everything but its program, and waits for the word to run that.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    cell: Cell,
+    /// Closes when the program runs, or carries the reason why it doesn't.
+    told: OwnedFd,
+    /// For the word.
+    go: OwnedFd,
+}
+
+/// Makes the cell and the job's process in it.
+pub(crate) fn make(
     plan: &Plan,
     places: view::Places,
     files: Files,
     daemon: &Ids,
-) -> Result<Cell, Failure> {
-    let (told, tell) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Namespaces, "pipe")?;
+) -> Result<Waiting, Failure> {
+    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    let (told, tell) = pipe().at(Step::Namespaces, "pipe")?;
+    let (gate, go) = pipe().at(Step::Namespaces, "pipe")?;
     let (status, report) = messages().at(Step::Namespaces, "socketpair")?;
     let init = match clone::fork(flags(plan)).at(Step::Namespaces, "clone3")? {
         Side::Parent(init) => init,
         Side::Child => {
-            let failure = init_main(plan, places, files, daemon, &tell, &report);
+            let failure = init_main(plan, places, files, daemon, [&tell, &gate], &report);
             if let Err(failure) = failure {
                 job::confess(&tell, &failure);
             }
             exec::leave(1);
         }
     };
-    drop((tell, report, files));
+    drop((tell, gate, report, files));
     // Init waits for an answer before it reaps, so that even a job that is over has its number still.
     let job = receive_pidfd(&status).map(|job| (number_of(&job), job));
     // An init that is gone needs none.
     let _ = status.send(b"r");
-    let mut why = Vec::new();
-    let read = File::from(told).read_to_end(&mut why);
-    let started = read
-        .at(Step::Exec, "waiting for the program to start")
-        .and_then(|_| if why.is_empty() { Ok(()) } else { Err(decoded(&why)) });
-    match started.and(job) {
+    match job {
         Ok((pid, job)) => {
             let separate = plan.namespaces.pid != PidOne::Shared;
-            Ok(Cell { init, status, job, separate, pid })
+            Ok(Waiting { cell: Cell { init, status, job, separate, pid }, told, go })
         }
         Err(failure) => {
-            // Nothing runs yet that could resist; the kernel takes the rest of the cell along.
-            let _ = pidfd_send_signal(&init.pidfd, Signal::KILL);
-            let _ = waitpid(init.pid, None);
+            drop(go);
+            let failure = reason(told).err().unwrap_or(failure);
+            end(&init);
             Err(failure)
         }
+    }
+}
+
+/// Waits until the program runs, or until it is known why it can't.
+fn reason(told: OwnedFd) -> Result<(), Failure> {
+    let mut why = Vec::new();
+    File::from(told).read_to_end(&mut why).at(Step::Exec, "waiting for the program to start")?;
+    if why.is_empty() { Ok(()) } else { Err(decoded(&why)) }
+}
+
+/// Ends a cell in which nothing runs yet that could resist; the kernel takes the rest along.
+fn end(init: &Child) {
+    let _ = pidfd_send_signal(&init.pidfd, Signal::KILL);
+    let _ = waitpid(init.pid, None);
+}
+
+impl Waiting {
+    /// Has the job run its program, which it does when this comes back without an error.
+    pub(crate) fn go(self) -> Result<Cell, Failure> {
+        // One that has ended meanwhile has said why.
+        let _ = File::from(self.go).write_all(b"g");
+        match reason(self.told) {
+            Ok(()) => Ok(self.cell),
+            Err(failure) => {
+                end(&self.cell.init);
+                Err(failure)
+            }
+        }
+    }
+
+    /// The program is not to run.
+    pub(crate) fn abandon(self) {
+        end(&self.cell.init);
     }
 }
 
@@ -110,6 +150,20 @@ fn flags(plan: &Plan) -> CloneFlags {
     wanted.into_iter().filter_map(|(on, flag)| on.then_some(flag)).collect()
 }
 
+/// The namespaces that a view of the job's can be built in by itself.
+pub(crate) fn view_namespaces(plan: &Plan) -> CloneFlags {
+    let user = if plan.namespaces.user { CloneFlags::CLONE_NEWUSER } else { CloneFlags::empty() };
+    CloneFlags::CLONE_NEWNS | user
+}
+
+/// Sees the file system as the job does, apart from its processes. Called in such namespaces.
+pub(crate) fn enter_view(plan: &Plan, places: view::Places) -> Result<(), Failure> {
+    if plan.namespaces.user {
+        map_own_ids(&plan.account.ids)?;
+    }
+    view::build(plan, places)
+}
+
 fn decoded(bytes: &[u8]) -> Failure {
     postcard::from_bytes(bytes).unwrap_or_else(|_| {
         Failure::host(Step::Exec, "the job's process died while it told why it can't start")
@@ -122,12 +176,13 @@ fn init_main(
     places: view::Places,
     files: Files,
     daemon: &Ids,
-    tell: &OwnedFd,
+    [tell, gate]: [&OwnedFd; 2],
     report: &UnixDatagram,
 ) -> Result<(), Failure> {
     process::die_with_parent().at(Step::Namespaces, "death signal")?;
     let [input, output, error] = &files.0;
-    let keep = [input.as_fd(), output.as_fd(), error.as_fd(), tell.as_fd(), report.as_fd()];
+    let standard = [input.as_fd(), output.as_fd(), error.as_fd()];
+    let keep = [&standard[..], &[tell.as_fd(), gate.as_fd(), report.as_fd()]].concat();
     process::close_all_but(&keep).at(Step::Namespaces, "descriptors")?;
     launcher_lives(report)?;
     if plan.namespaces.user {
@@ -154,7 +209,7 @@ fn init_main(
     let own = std::process::id();
     match clone::fork(namespace).at(Step::Namespaces, "clone3 of the job")? {
         Side::Child => {
-            let failure = job::start(plan, &files, own);
+            let failure = job::start(plan, &files, own, gate);
             job::confess(tell, &failure);
             exec::leave(127);
         }

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
@@ -17,9 +17,15 @@ use crate::failure::{Context, Failure, Reason, Step, hold};
 use crate::plan::{Limits, PidOne, Plan};
 use crate::sys::{exec, keyring, privilege, process, scope, seccomp};
 
-/// Becomes the job, whose parent has this number. Comes back only with the reason why not.
-pub(crate) fn start(plan: &Plan, files: &Files, parent: u32) -> Failure {
-    match prepare(plan, files, parent) {
+/// Becomes the job, whose parent has this number, as soon as there is a byte at the gate. Comes back
+/// only with the reason why not.
+pub(crate) fn start(plan: &Plan, files: &Files, parent: u32, gate: &OwnedFd) -> Failure {
+    let prepared = prepare(plan, files, parent).and_then(|prepared| {
+        let mut gate = File::from(gate.try_clone().at(Step::Exec, "the word to run")?);
+        gate.read_exact(&mut [0]).at(Step::Exec, "the word to run")?;
+        Ok(prepared)
+    });
+    match prepared {
         Ok((arguments, environment)) => run(plan, &arguments, &environment),
         Err(failure) => failure,
     }

@@ -34,6 +34,9 @@ pub(crate) enum Order {
     /// Open the job's standard files, if that shall be known before the start. Answer: `Opened` or
     /// `Failed`.
     Open,
+    /// Make everything for the job but run its program, so that little is left to do then. Answer:
+    /// only if it failed.
+    Ready,
     /// Start the job. Answer: `Started` or `Failed`.
     Launch,
     /// Send a signal to the job's main process. No answer.

@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use self::cell::Cell;
+use self::cell::{Cell, Waiting};
 use self::message::{Channel, Ended, Order, Report};
 use self::sandbox::Made;
 use self::verify::Known;
@@ -30,7 +30,7 @@ use crate::knobs::Knobs;
 use crate::plan::{Plan, Root};
 use crate::sys::privilege::Ids;
 use crate::sys::process;
-use crate::transfer::{self, Catalogue, Destination, Moved, Moving, Source};
+use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Source};
 
 /// What the launcher knows, none of it from the supervisor.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ struct State {
     catalogue: Option<Catalogue>,
     files: Option<stdio::Files>,
     moving: Option<Moving>,
+    /// A job that has yet to begin.
+    ready: Option<Waiting>,
     /// The supervisor's ends of the standard files that are streams.
     streams: Vec<OwnedFd>,
     cell: Option<Cell>,
@@ -82,6 +84,9 @@ impl Launcher<'_> {
             tracing::error!("launcher: {failure}");
         }
         drop(state.moving.take());
+        if let Some(ready) = state.ready.take() {
+            ready.abandon();
+        }
         if let Some(cell) = state.cell.take() {
             let end = cell.kill().and_then(|()| cell.collect(None));
             if let Err(failure) = end {
@@ -165,6 +170,9 @@ impl Launcher<'_> {
     }
 
     fn remove(channel: &Channel, state: &mut State) -> Result<(), Failure> {
+        if let Some(ready) = state.ready.take() {
+            ready.abandon();
+        }
         let removed = state.sandbox.take().map_or(Ok(()), Made::remove);
         state.gone = true;
         channel.send(&Report::Gone(removed.err()))
@@ -198,6 +206,10 @@ impl Launcher<'_> {
                 state.files = Some(files);
                 state.streams = streams;
                 Ok(Some(Report::Opened { streams: state.streams.len() }))
+            }
+            Order::Ready => {
+                state.ready = Some(self.ready(state)?);
+                Ok(None)
             }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
@@ -247,7 +259,9 @@ impl Launcher<'_> {
     }
 
     fn fetch(&self, source: &Source, state: &mut State) -> Result<(), Failure> {
-        let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
+        let (Some(plan), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
             return Err(out_of_order("there is no sandbox to copy to"));
         };
         let moving = transfer::fetch(plan, source, sandbox.dir.as_fd(), self.show_progress)?;
@@ -255,33 +269,47 @@ impl Launcher<'_> {
         Ok(())
     }
 
-    fn launch(&self, state: &mut State) -> Result<i32, Failure> {
-        let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
+    fn ready(&self, state: &mut State) -> Result<Waiting, Failure> {
+        let (Some(plan), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
             return Err(out_of_order("there is no sandbox to start a job in"));
         };
         let files = match state.files.take() {
             Some(files) => files,
             None => stdio::open(plan)?.0,
         };
-        let places = Places {
-            sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
-            root: checked_root(plan)?,
+        let places = places(plan, sandbox)?;
+        cell::make(plan, places, files, &self.daemon)
+    }
+
+    fn launch(&self, state: &mut State) -> Result<i32, Failure> {
+        let ready = match state.ready.take() {
+            Some(ready) => ready,
+            None => self.ready(state)?,
         };
-        let cell = cell::launch(plan, places, files, &self.daemon)?;
+        let cell = ready.go()?;
         let pid = cell.pid;
         state.cell = Some(cell);
         Ok(pid)
     }
 
     fn deliver(&self, destination: &Destination, state: &mut State) -> Result<(), Failure> {
-        let (Some(plan), Some(sandbox), None) = (&state.plan, &state.sandbox, &state.cell) else {
+        let (Some(plan), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
             return Err(out_of_order("there is no ended job to deliver"));
         };
         let Some(before) = &state.catalogue else {
             return Err(out_of_order("this job's files are not moved"));
         };
+        let places = places(plan, sandbox)?;
+        let enter = || cell::enter_view(plan, places);
+        let entrance = Entrance { namespaces: cell::view_namespaces(plan), enter: &enter };
+        let entrance = plan.namespaces.mount.then_some(&entrance);
         let sandbox = sandbox.dir.as_fd();
-        let moving = transfer::deliver(plan, destination, before, sandbox, self.show_progress)?;
+        let progress = self.show_progress;
+        let moving = transfer::deliver(plan, destination, before, sandbox, entrance, progress)?;
         state.moving = Some(moving);
         Ok(())
     }
@@ -289,6 +317,13 @@ impl Launcher<'_> {
 
 fn out_of_order(why: &str) -> Failure {
     Failure::host(Step::Internal, why)
+}
+
+fn places(plan: &Plan, sandbox: &Made) -> Result<Places, Failure> {
+    Ok(Places {
+        sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
+        root: checked_root(plan)?,
+    })
 }
 
 fn checked_root(plan: &Plan) -> Result<Option<Identity>, Failure> {

@@ -97,13 +97,19 @@ impl Form {
 }
 
 /// The machine's time zone. Looking for its name, as `TimeZone::system` does, reads the directory
-/// of all zones; the file itself is enough.
+/// of all zones; the file itself is enough. HTCondor's daemons set `TZ=:/etc/localtime`.
 fn zone() -> TimeZone {
-    if std::env::var_os("TZ").is_some() {
-        return TimeZone::system();
-    }
-    let local = std::fs::read("/etc/localtime").ok();
-    local.and_then(|data| TimeZone::tzif("Local", &data).ok()).unwrap_or(TimeZone::UTC)
+    let named = std::env::var("TZ");
+    let Some(file) = zone_file(named.as_deref().ok()) else { return TimeZone::system() };
+    let data = std::fs::read(file).ok();
+    data.and_then(|data| TimeZone::tzif("Local", &data).ok()).unwrap_or(TimeZone::UTC)
+}
+
+/// The file of the zone, where TZ is unset or the path of one.
+fn zone_file(named: Option<&str>) -> Option<&str> {
+    let Some(named) = named else { return Some("/etc/localtime") };
+    let path = named.strip_prefix(':').unwrap_or(named);
+    path.starts_with('/').then_some(path)
 }
 
 #[cfg(test)]
@@ -116,6 +122,16 @@ mod tests {
         let form = Form::new(parsed, time, header.map(str::to_owned));
         form.zone.set(TimeZone::UTC).unwrap();
         form
+    }
+
+    #[test]
+    fn the_zone_is_a_file_or_a_name() {
+        assert_eq!(zone_file(None), Some("/etc/localtime"));
+        assert_eq!(zone_file(Some(":/etc/localtime")), Some("/etc/localtime"));
+        assert_eq!(zone_file(Some("/usr/share/zoneinfo/CET")), Some("/usr/share/zoneinfo/CET"));
+        for named in ["Europe/Berlin", ":Europe/Berlin", "CET-1CEST,M3.5.0,M10.5.0/3", "", ":"] {
+            assert_eq!(zone_file(Some(named)), None);
+        }
     }
 
     /// Lines as the starters of 23.9.6 and 25.14.1 write them.

@@ -18,6 +18,8 @@ pub(crate) struct Desk {
     channel: Channel,
     signals: Signals,
     reports: VecDeque<Report>,
+    /// The last order was given.
+    finishing: bool,
     /// Pipes that came with a report.
     files: Vec<OwnedFd>,
     /// What became of the sandbox, once that is told; then the launcher leaves.
@@ -32,17 +34,19 @@ impl Desk {
             channel,
             signals,
             reports: VecDeque::new(),
+            finishing: false,
             files: Vec::new(),
             gone: None,
             pending: VecDeque::new(),
         }
     }
 
-    /// Gives the launcher an order; one that has left needs none.
-    pub(super) fn order(&self, order: &Order) -> Result<(), Failure> {
-        if self.gone.is_some() {
+    /// Gives the launcher an order; one that has left, or will, needs none.
+    pub(super) fn order(&mut self, order: &Order) -> Result<(), Failure> {
+        if self.gone.is_some() || self.finishing {
             return Ok(());
         }
+        self.finishing = matches!(order, Order::Finish);
         // Its death is noticed where its report is waited for.
         self.channel.send(order).map_err(|_| launcher_gone())
     }
@@ -98,6 +102,11 @@ impl Desk {
             self.pending.extend(self.signals.read()?);
         }
         Ok(())
+    }
+
+    /// Whether the sandbox is removed, or the launcher has said why it can't be.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.is_some()
     }
 
     /// Waits until the sandbox is removed.

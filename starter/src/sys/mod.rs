@@ -10,3 +10,4 @@ pub(crate) mod privilege;
 pub(crate) mod process;
 pub(crate) mod scope;
 pub(crate) mod seccomp;
+pub(crate) mod socket;

@@ -11,6 +11,7 @@ use condor_cedar::{Codec, Command, PeerMisbehaved, Reader, Sinful, Writer};
 
 use super::Peer;
 use crate::failure::Failure;
+use crate::sys::socket;
 use crate::transfer::fault::Direction;
 
 /// What waits to be sent is sent when it has become this much: a few large writes instead of many
@@ -18,6 +19,11 @@ use crate::transfer::fault::Direction;
 const BATCH: usize = 256 * 1024;
 /// What is read from the socket at a time, at most; shadows send packets of 4 KiB.
 const READ: usize = 1024 * 1024;
+/// While so much of a file is known to come, a read waits for it: woken for every packet, this side
+/// would spend more time on waking up than on the bytes.
+const WAIT_FOR: i32 = 128 * 1024;
+/// Longest that the shadow is given to close the connection when all is said.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Longest that a shadow may announce to be silent.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -32,6 +38,8 @@ pub(super) struct Channel {
     pub(super) timeout: u32,
     /// The same, for the time being.
     waiting: Duration,
+    /// Bytes that a read from the socket waits for.
+    waits_for: i32,
     /// This side's IP address, for HTCondor's texts.
     pub(super) own: String,
     /// The other side's address, as HTCondor's texts have it: `<ip:port>`.
@@ -79,11 +87,24 @@ impl Channel {
         }
         let message = stream.writer();
         let timeout = peer.timeout.max(1);
-        let mut channel = Self { stream, direction, message, timeout, waiting: time, own, shadow };
+        let mut channel =
+            Self { stream, direction, message, timeout, waiting: time, waits_for: 1, own, shadow };
         channel.queue(|message| {
             message.string(peer.key.as_bytes());
         })?;
         Ok(channel)
+    }
+
+    /// Waits until the shadow's process that moved the files has ended, which closes the connection:
+    /// after the last ack nothing else is due.
+    ///
+    /// A shadow that hears of the next step before that has its events in the wrong order, and one
+    /// that hears of the end of the job looks again only after a second (23.9.6 and 25.14.1).
+    pub(super) fn farewell(&mut self) {
+        // Whatever comes instead of the end, the files are where they belong.
+        if self.wait(Some(FAREWELL)).is_ok() {
+            let _ = self.stream.receive();
+        }
     }
 
     /// Which way files go.
@@ -99,6 +120,19 @@ impl Channel {
             let set = self.stream.socket().set_read_timeout(Some(time));
             set.map_err(|error| self.lost(&error.into()))?;
             self.waiting = time;
+        }
+        Ok(())
+    }
+
+    /// Says that so many bytes at least will come behind the next message, so that reads can be
+    /// large.
+    pub(super) fn expect(&mut self, bytes: u64) -> Result<(), Failure> {
+        let much = bytes >= u64::from(WAIT_FOR.unsigned_abs());
+        let waits_for = if much { WAIT_FOR } else { 1 };
+        if waits_for != self.waits_for {
+            let set = socket::wait_for(self.stream.socket(), waits_for);
+            set.map_err(|error| self.lost(&error.into()))?;
+            self.waits_for = waits_for;
         }
         Ok(())
     }

@@ -268,7 +268,10 @@ impl Sender<'_> {
         let Some(problem) = problem else {
             ack::send(channel, self.stats, dialect, Ok(()))?;
             return match ack::receive(channel)? {
-                None => Ok((self.stats, self.spooled)),
+                None => {
+                    channel.farewell();
+                    Ok((self.stats, self.spooled))
+                }
                 Some(theirs) => Err(blamed(&side, &theirs)),
             };
         };

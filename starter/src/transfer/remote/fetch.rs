@@ -184,6 +184,8 @@ impl Receiver<'_> {
     ) -> Result<(), Failure> {
         let mut body = Body::new(size);
         while !body.is_done() {
+            // As long as a chunk isn't complete, all that comes behind it isn't there.
+            self.channel.expect(body.remaining().saturating_sub(size.chunk))?;
             let (count, trouble) = self.channel.receive(|message| {
                 let bytes = body.chunk(message)?;
                 let trouble = file.as_mut().and_then(|file| file.write_all(bytes).err());
@@ -277,6 +279,7 @@ impl Receiver<'_> {
             }
             (None, None) => {
                 ack::send(channel, self.stats, dialect, Ok(()))?;
+                channel.farewell();
                 return Ok(Fetched {
                     catalogue: Catalogue::default(),
                     stats: self.stats,
