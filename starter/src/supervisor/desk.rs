@@ -56,6 +56,11 @@ impl Desk {
         self.reports.pop_front()
     }
 
+    /// Whether one has come.
+    pub(super) fn has_report(&self) -> bool {
+        !self.reports.is_empty()
+    }
+
     /// The pipes that came with `Opened`, once.
     pub(super) fn files(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.files)

@@ -481,7 +481,10 @@ impl<'a> Pool<'a> {
                 due = Instant::now() + interval(self.knobs.starter_update_interval);
             }
             self.stream()?;
-            self.wait_also(Some(due), true)?;
+            // One may have come while the shadow was waited for.
+            if !self.desk.has_report() {
+                self.wait_also(Some(due), true)?;
+            }
             if let Some(lost) = self.lost.take() {
                 return Err(lost.into());
             }
