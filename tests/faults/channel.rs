@@ -127,8 +127,7 @@ fn an_order_to_end_counts_though_it_is_silent() {
     }
 }
 
-/// An errno is an answer. Where the job can't go on without what was asked for, the shadow is told so,
-/// and has the starter ended.
+/// An errno is an answer. Where the job can't go on without what was asked for, the shadow is told so.
 #[test]
 fn it_refuses_a_request() {
     for (number, nth) in STEPS {
@@ -154,7 +153,6 @@ fn it_refuses_a_request() {
             }
             _ => {
                 claim.asked(ULOG);
-                claim.startd.order(Order::Signal(Signal::SIGQUIT));
                 let ended = claim.end(&machine).code(0);
                 let (code, text) = ended.error().unwrap();
                 // Without sessions there is no transfer.
@@ -196,7 +194,6 @@ fn its_job_ad_is_not_usable() {
         setup.job = vec![(name, value)];
         let mut claim = setup.start(&machine);
         claim.asked(ULOG);
-        claim.startd.order(Order::Vacate(1009, true));
         let ended = claim.end(&machine).code(0);
         let (_, text) = ended.error().unwrap();
         assert!(text.contains(words), "{name}: {text}");

@@ -7,7 +7,6 @@ use nix::mount::{MsFlags, mount};
 
 use crate::pool::machine;
 use crate::pool::shadow::ULOG;
-use crate::pool::startd::Order;
 use crate::pool::{Claim, Setup};
 
 /// A machine whose EXECUTE holds half a megabyte and so many files.
@@ -23,7 +22,6 @@ fn small(files: u32) -> Option<Machine> {
 
 fn told(mut claim: Claim, machine: &Machine, words: &str) -> i64 {
     claim.asked(ULOG);
-    claim.startd.order(Order::Vacate(1009, true));
     let ended = claim.end(machine).code(0).says(&["ERROR", words]);
     let (code, text) = ended.error().unwrap();
     assert!(text.contains(words), "{text}");

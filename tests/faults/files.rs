@@ -35,7 +35,6 @@ fn input_that_does_not_come() {
         setup.fetching = vec![deed];
         let mut claim = setup.start(&machine);
         claim.asked(ULOG);
-        claim.startd.order(Order::Vacate(1009, true));
         let ended = claim.end(&machine).code(0).says(&["ERROR", "input files", words]);
         let (code, text) = ended.error().unwrap();
         assert!(text.contains(words), "{deed:?}: {text}");
@@ -51,7 +50,6 @@ fn input_that_the_shadow_has_not_got_holds_the_job() {
     setup.fetching = vec![Deed::Refuse];
     let mut claim = setup.start(&machine);
     claim.asked(ULOG);
-    claim.startd.order(Order::Signal(Signal::SIGTERM));
     let ended = claim.end(&machine).code(0);
     let (code, text) = ended.error().unwrap();
     assert!(code == 13 && text.contains("no such file"), "{code} {text}");
@@ -99,7 +97,6 @@ fn output_that_the_shadow_can_not_store_holds_the_job() {
     setup.delivering = vec![Deed::Refuse];
     let mut claim = setup.start(&machine);
     claim.asked(ULOG);
-    claim.startd.order(Order::Vacate(1009, true));
     let ended = claim.end(&machine).code(0);
     let (code, text) = ended.error().unwrap();
     assert!(code == 12 && text.contains("no space left"), "{code} {text}");
