@@ -127,8 +127,7 @@ fn an_order_to_end_counts_though_it_is_silent() {
     }
 }
 
-/// An errno is an answer. Where the job can't go on without what was asked for, the shadow is told so,
-/// and has the starter ended.
+/// An errno is an answer. Where the job can't go on without what was asked for, the shadow is told so.
 #[test]
 fn it_refuses_a_request() {
     for (number, nth) in STEPS {

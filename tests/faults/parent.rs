@@ -2,11 +2,8 @@
 
 use crate::pool::machine;
 
-use nix::sys::signal::Signal;
-
 use crate::pool::files::{Deed, INPUT, OUTPUT};
 use crate::pool::shadow::{BEGIN_EXECUTION, JOB_INFO};
-use crate::pool::startd::Order;
 use crate::pool::{Ended, NEW, OLD, Setup, Updates, shadow};
 
 fn setup(script: &str) -> Setup {
@@ -91,7 +88,6 @@ fn no_ads_of_the_slot() {
         setup.updates = deed;
         let mut claim = setup.start(&machine);
         claim.asked(shadow::ULOG);
-        claim.startd.order(Order::Signal(Signal::SIGTERM));
         let ended = claim.end(&machine).code(0).says(&["ERROR", "machine ad of the startd", words]);
         let (code, text) = ended.error().unwrap();
         assert!(code == 1007 && text.contains(words), "{deed:?}: {code} {text}");

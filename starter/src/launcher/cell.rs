@@ -429,9 +429,7 @@ impl Cell {
 
     /// Kills every process of the cell.
     pub(crate) fn kill(&self) -> Result<(), Failure> {
-        if !self.separate {
-            family::kill(self.init.pid)?;
-        }
+        // Where init's end isn't theirs, the launcher adopts what is left, and `collect` ends it.
         match pidfd_send_signal(&self.init.pidfd, Signal::KILL) {
             Err(rustix::io::Errno::SRCH) => Ok(()),
             other => other.at(Step::Watch, "killing the job"),
@@ -447,7 +445,7 @@ impl Cell {
         let ended = postcard::from_bytes(buffer.get(..length)?).ok();
         if !self.separate {
             // Also where it fails: the caller waits for the end of all processes anyway.
-            let _ = family::kill(self.init.pid);
+            let _ = self.kill();
         }
         ended
     }
@@ -457,7 +455,7 @@ impl Cell {
         let usage = process::wait_with_usage(self.init.pid).at(Step::Watch, "waiting for init")?;
         if !self.separate {
             // What init had adopted is the launcher's now.
-            family::kill(nix::unistd::getpid())?;
+            family::kill_children();
         }
         let ended = ended.or_else(|| self.take_status());
         Ok(match ended {

@@ -18,24 +18,6 @@ use crate::sys::process;
 /// How often the tree is walked before giving up on processes that fork faster than they are killed.
 const ROUNDS: usize = 1000;
 
-/// Kills everything below a process, not the process itself.
-pub(crate) fn kill(root: Pid) -> Result<(), Failure> {
-    for _ in 0..ROUNDS {
-        // Those that have become the caller's own children are buried here.
-        if root == nix::unistd::getpid() {
-            bury();
-        }
-        let members = below(root.as_raw()).at(Step::Watch, "the job's processes")?;
-        if members.is_empty() {
-            return Ok(());
-        }
-        for (member, parent) in members {
-            kill_one(member, parent);
-        }
-    }
-    Err(Failure::host(Step::Watch, "the job makes processes faster than they can be killed"))
-}
-
 /// Sends a signal to everything below a process, not to the process itself. Processes that are made
 /// meanwhile are found by walking again until there is nobody new.
 pub(crate) fn signal(root: Pid, signal: Signal) -> Result<(), Failure> {
@@ -118,33 +100,39 @@ impl Stat {
 }
 
 /// Kills the children of this process until there are none; orphans of those become its children, if
-/// it adopts them. Numbers are safe here: they are not given anew before their process is waited for.
+/// it adopts them. Comes back only then: who gave up would let go of what runs still.
+///
+/// Processes that make the next one and end are too quick to be named, but not for their group: it
+/// lives on in those that this process has not buried yet, so that its number is still theirs, and no
+/// process is made while its group is killed.
 pub(crate) fn kill_children() {
     let own = nix::unistd::getpid();
+    let own_group = nix::unistd::getpgrp();
     loop {
         for child in children(own.as_raw()).unwrap_or_default() {
-            // One that has just ended is waited for below.
-            let _ = nix::sys::signal::kill(Pid::from_raw(child), nix::sys::signal::SIGKILL);
+            let child = Pid::from_raw(child);
+            // One that has just ended is buried below.
+            let _ = nix::sys::signal::kill(child, nix::sys::signal::SIGKILL);
+            if let Ok(group) = nix::unistd::getpgid(Some(child))
+                && group != own_group
+                && group.as_raw() > 1
+            {
+                let _ = nix::sys::signal::killpg(group, nix::sys::signal::SIGKILL);
+            }
         }
-        match waitpid(None, None) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(_) => return,
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => break,
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => return,
+            }
         }
+        std::thread::sleep(Duration::from_micros(200));
     }
-}
-
-fn bury() {
-    while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
-        waitpid(None, Some(WaitPidFlag::WNOHANG))
-    {}
 }
 
 /// The descriptor is opened first and the parent checked after it, so that a number that was reused
 /// in between never names a stranger.
-fn kill_one(member: i32, parent: i32) {
-    signal_one(member, parent, Signal::KILL);
-}
-
 fn signal_one(member: i32, parent: i32, signal: Signal) {
     let Some(pid) = rustix::process::Pid::from_raw(member) else { return };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };

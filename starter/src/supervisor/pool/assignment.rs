@@ -1,0 +1,214 @@
+//! What the shadow and the startd hand over: the job, the slot, sessions, and from those the plan. The
+//! sandbox is made and filled while the last of it is said.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use classad::ClassAd;
+use condor_cedar::session::{ClaimId, Session};
+use zeroize::Zeroizing;
+
+use super::super::unexpected;
+use super::{Broken, Pool, Stage, ads};
+use crate::failure::{Failure, Step};
+use crate::host::{self, run_as};
+use crate::job::Job;
+use crate::launcher::message::{Order, Report};
+use crate::parent::shadow::{Call, SessionTexts};
+use crate::parent::startd::{Machine, Release};
+use crate::plan::{self, Inputs, Plan, Sandbox, Stdio};
+use crate::transfer::{Input, Peer, Source};
+use crate::version;
+
+/// What the shadow has said that later steps need.
+pub(super) struct Assignment {
+    pub(super) job: Job,
+    pub(super) plan: Plan,
+    pub(super) shadow: Option<Release>,
+    /// The session for file transfers, and the shadow's address and key for them.
+    pub(super) peer: Option<Box<Peer>>,
+}
+
+/// The machine that the shadow runs on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShadowHost {
+    pub(super) address: IpAddr,
+    pub(super) is_local: bool,
+}
+
+impl Pool<'_> {
+    /// From the first request to the update that says what is set aside for the job. The sandbox is
+    /// made meanwhile.
+    pub(super) fn assignment(&mut self) -> Result<Assignment, Broken> {
+        let mut ad = self.call(&Call::JobInfo, |reply| reply.value::<ClassAd>())?;
+        let machine = self.startd.machine()?;
+        ad.update(&machine.overlay);
+        let text = |name: &str| ad.eval_string(name);
+        let shadow_version = text("ShadowVersion");
+        let shadow = shadow_version.as_deref().and_then(Release::parse);
+        if let Some(address) = text("ShadowIpAddr") {
+            tracing::info!("Communicating with shadow {address}");
+        }
+        let address = self.startd.address().to_string();
+        let sandbox = Sandbox::of(self.knobs, &self.host);
+        let starter = ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, shadow);
+        self.call(&Call::StarterInfo(&starter), |_| Ok(()))?;
+        let transfer = self.sessions()?;
+        let peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
+            (Some(socket), Some(key), Some(session)) => Some(Box::new(Peer {
+                address: socket,
+                session: Zeroizing::new(session.reveal().to_owned()),
+                key: Zeroizing::new(key),
+                version: version::CONDOR_VERSION.to_owned(),
+                shadow_version,
+                own_address: Some(address),
+                client: format!("starter of {}", slot_name(&machine.slot)),
+                timeout: u32::try_from(self.knobs.starter_upload_timeout).unwrap_or(300),
+            })),
+            _ => None,
+        };
+        let domain = Some(self.knobs.filesystem_domain.as_str());
+        let job = Job::from_ad(ad, Path::new("/"), domain)?;
+        tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
+        let plan = self.plan(&job, &machine)?;
+        self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
+        self.fetch(&job, &plan, peer.as_deref())?;
+        let mut first = ads::provisioned(&machine.slot, &plan);
+        self.tell(&Call::JobUpdate(&first))?;
+        first.insert_value("StarterIpAddr", self.startd.address().to_string());
+        first.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
+        self.startd.update(&first);
+        Ok(Assignment { job, plan, shadow, peer })
+    }
+
+    /// Takes the sessions that the shadow has for this starter; gives that for file transfers. A
+    /// shadow without such sessions has none (SEC_ENABLE_MATCH_PASSWORD_AUTHENTICATION).
+    pub(super) fn sessions(&mut self) -> Result<Option<ClaimId>, Broken> {
+        let sessions = self.try_call(&Call::Sessions, SessionTexts::read)?;
+        let Ok([reconnect, transfer]) = sessions else {
+            tracing::warn!("the shadow has no sessions for this starter");
+            return Ok(None);
+        };
+        let unusable = |error| {
+            Failure::host(Step::Internal, format!("a session of the shadow can't be used: {error}"))
+        };
+        let claim = reconnect.claim_id().map_err(unusable)?;
+        self.startd.add_session(Session::of_claim(&claim).map_err(unusable)?);
+        Ok(Some(transfer.claim_id().map_err(unusable)?))
+    }
+
+    pub(super) fn plan(&mut self, job: &Job, machine: &Machine) -> Result<Plan, Failure> {
+        let name = slot_name(&machine.slot);
+        let slot = name.split('@').next().unwrap_or_default();
+        let choice = plan::choose_account(job, self.knobs, slot, &|| self.trusts_shadow())?;
+        let account = run_as::account(&choice.name, self.host.privileged)?;
+        if self.host.privileged {
+            tracing::info!("running as {} ({})", choice.name, choice.why);
+        }
+        let plan = plan::make(Inputs {
+            job,
+            knobs: self.knobs,
+            host: &self.host,
+            submitter: Some(account.ids.clone()),
+            account,
+            machine: &machine.slot,
+            slot,
+            environment: &self.environment,
+            stdio: [None, None, None],
+            unnamed_output: Stdio::Null,
+            pool: true,
+        })?;
+        tracing::info!("isolation: {}", plan.applied().join(" "));
+        for item in &plan.not_applied {
+            tracing::warn!("isolation not applied: {item}");
+        }
+        Ok(plan)
+    }
+
+    /// Whether the shadow may name accounts of this machine, where TRUST_UID_DOMAIN doesn't say so of
+    /// all: one on this machine, or one whose host's name is in UID_DOMAIN.
+    pub(super) fn trusts_shadow(&self) -> bool {
+        let Some(host) = self.shadow_host else { return false };
+        if host.is_local && self.knobs.trust_local_uid_domain {
+            return true;
+        }
+        let domain = &self.knobs.uid_domain;
+        let name = host::names::name_of(host.address);
+        let inside = name.as_deref().is_some_and(|name| host::names::is_in_domain(name, domain));
+        if !inside {
+            tracing::warn!(
+                "the shadow's host {} ({}) isn't in UID_DOMAIN ({domain}), and TRUST_UID_DOMAIN is \
+                 False: the job doesn't run as its owner",
+                host.address,
+                name.unwrap_or_else(|| "without a name".to_owned()),
+            );
+        }
+        inside
+    }
+
+    /// Has the input fetched, as soon as there is a sandbox for it.
+    pub(super) fn fetch(
+        &mut self,
+        job: &Job,
+        plan: &Plan,
+        peer: Option<&Peer>,
+    ) -> Result<(), Broken> {
+        let Some(transfer) = &job.transfer else { return Ok(()) };
+        let peer = peer.ok_or_else(|| {
+            Failure::host(
+                Step::Input,
+                "the shadow offers no transfer of files: is SEC_ENABLE_MATCH_PASSWORD_AUTHENTICATION \
+                 False there?",
+            )
+        })?;
+        self.stop_if_asked()?;
+        let name = job.cmd.file_name().map(|name| name.to_string_lossy().into_owned());
+        let input =
+            Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
+        self.stage = Stage::Fetching;
+        Ok(self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?)
+    }
+
+    /// Waits for the input.
+    pub(super) fn fetched(&mut self, job: &Job) -> Result<(), Broken> {
+        if job.transfer.is_none() {
+            return Ok(());
+        }
+        let report = self.report();
+        self.stage = Stage::Quiet;
+        // What was ended on purpose is no failure.
+        self.stop_if_asked()?;
+        match report? {
+            Report::Fetched(stats) => {
+                tracing::info!("input: {} files, {} bytes", stats.files, stats.bytes);
+                Ok(())
+            }
+            other => Err(unexpected(&other).into()),
+        }
+    }
+
+    /// Shadows of 23 and 24 keep AllowedExecuteDuration only if the job begins in a later second than
+    /// they themselves did; this starter is quick enough for the same.
+    pub(super) fn not_too_soon(&mut self, job: &Job) -> Result<(), Broken> {
+        let birth = job.ad.eval_i64("ShadowBday").and_then(|at| u64::try_from(at).ok());
+        let (Some(birth), true) = (birth, job.ad.contains("AllowedExecuteDuration")) else {
+            return Ok(());
+        };
+        // The clock that seconds are read from is some milliseconds behind.
+        let second = Duration::from_millis(1050);
+        let later = SystemTime::UNIX_EPOCH + Duration::from_secs(birth).saturating_add(second);
+        let wait = later.duration_since(SystemTime::now()).unwrap_or_default();
+        // A clock that is far from the shadow's doesn't stop a job.
+        let end = Instant::now() + wait.min(Duration::from_secs(2));
+        while Instant::now() < end {
+            self.wait(Some(end))?;
+            self.stop_if_asked()?;
+        }
+        Ok(())
+    }
+}
+
+fn slot_name(slot: &ClassAd) -> String {
+    slot.eval_string("Name").unwrap_or_else(|| "slot1".to_owned())
+}
