@@ -1,6 +1,8 @@
 //! A whole life where everybody does what they should, with startd and shadow of both versions.
 
-use crate::pool::machine;
+use std::fs;
+
+use cloister_tests::ALICE;
 use nix::sys::signal::Signal;
 
 use crate::pool::files::{INPUT, OUTPUT};
@@ -8,7 +10,7 @@ use crate::pool::shadow::{
     BEGIN_EXECUTION, EVENT, JOB_EXIT, JOB_INFO, JOB_UPDATE, SESSIONS, STARTER_INFO,
 };
 use crate::pool::startd::Order;
-use crate::pool::{Event, NEW, OLD, Setup};
+use crate::pool::{Event, NEW, OLD, Setup, machine};
 
 /// The order of things as HTCondor's own starter has it (23.9.6 and 25.14.1).
 const ORDER: [i64; 11] = [
@@ -94,4 +96,37 @@ fn processes_that_a_job_leaves_are_ended() {
     let ended = claim.end(&machine).code(0);
     assert_eq!(ended.exit(), Some((0, 100)), "{ended}");
     assert_eq!(ended.output("_condor_stdout").as_deref(), Some(&b"started\n"[..]), "{ended}");
+}
+
+/// Links and absolute paths lead where they led for the job: not to a neighbour's sandbox, though the
+/// account is the same, and to its own /tmp.
+#[test]
+fn output_is_taken_from_where_the_job_saw_it() {
+    for (release, listed) in [(OLD, false), (NEW, false), (OLD, true), (NEW, true)] {
+        let Some(machine) = machine() else { return };
+        let neighbour = machine.execute().join("dir_1");
+        let secret = neighbour.join("secret");
+        fs::create_dir(&neighbour).unwrap();
+        fs::write(&secret, "secret\n").unwrap();
+        machine.give(&secret, ALICE);
+        machine.give(&neighbour, ALICE);
+        let mut setup = Setup::new(&format!(
+            "ln -s {} leak; ln -s /etc/passwd ok; echo own > /tmp/own",
+            secret.display()
+        ));
+        setup.release = release;
+        if listed {
+            setup.job = vec![("TransferOutput", "/tmp/own".into())];
+        }
+        let mut claim = setup.start(&machine);
+        claim.asked(JOB_EXIT);
+        // The neighbour goes with what else is left.
+        let ended = claim.end_as_a_startd(&machine).code(0);
+        if listed {
+            assert_eq!(ended.output("own").as_deref(), Some(&b"own\n"[..]), "{ended}");
+        } else {
+            assert!(ended.output("ok").is_some_and(|text| !text.is_empty()), "{ended}");
+            assert_eq!(ended.output("leak"), None, "{ended}");
+        }
+    }
 }
