@@ -12,6 +12,8 @@ pub(crate) struct Disk {
     pub(crate) kib: u64,
     /// Regular files in it.
     pub(crate) files: u64,
+    /// When standard output and error were changed last, seconds since 1970, where they are in it.
+    pub(crate) standard: [Option<i64>; 2],
 }
 
 /// Entries that are counted at the most; a sandbox with more is reported as that many.
@@ -23,7 +25,13 @@ const MAX_DEPTH: usize = 64;
 pub(crate) fn measure(dir: BorrowedFd<'_>) -> Disk {
     let mut sum = Sum { blocks: 0, files: 0, entries: 0 };
     sum.add(dir, 0);
-    Disk { kib: sum.blocks.div_ceil(2), files: sum.files }
+    let changed =
+        |name: &str| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| stat.st_mtime);
+    Disk {
+        kib: sum.blocks.div_ceil(2),
+        files: sum.files,
+        standard: ["_condor_stdout", "_condor_stderr"].map(changed),
+    }
 }
 
 struct Sum {

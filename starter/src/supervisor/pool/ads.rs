@@ -104,6 +104,8 @@ fn promise(ad: &mut ClassAd, seconds: i64) {
 #[derive(Clone, Debug)]
 pub(super) struct Figures {
     pid: i32,
+    /// Whether the shadow knows what came with 24.1 and after.
+    modern: bool,
     started: SystemTime,
     clock: Instant,
     /// Whether it is suspended.
@@ -122,9 +124,10 @@ pub(super) struct Figures {
 
 impl Figures {
     /// Of a program that has just started.
-    pub(super) fn new(pid: i32) -> Self {
+    pub(super) fn new(pid: i32, shadow: Option<Release>) -> Self {
         Self {
             pid,
+            modern: shadow.is_some_and(|release| release >= SLOT_AD),
             started: SystemTime::now(),
             clock: Instant::now(),
             suspended: false,
@@ -275,6 +278,15 @@ impl Figures {
     }
 
     fn space(&self, ad: &mut ClassAd) {
+        if self.modern {
+            ad.insert_value("ExecuteDirWasEncrypted", false);
+            let [output, error] = self.disk.standard;
+            for (name, changed) in [("StdoutMtime", output), ("StderrMtime", error)] {
+                if let Some(changed) = changed {
+                    ad.insert_value(name, changed);
+                }
+            }
+        }
         // Zero would mean that it is empty, which no sandbox is: it hasn't been looked at yet.
         if self.disk != Disk::default() {
             ad.insert_value("DiskUsage", number(self.disk.kib));

@@ -182,7 +182,7 @@ impl<'a> Pool<'a> {
             other => return Err(unexpected(&other).into()),
         };
         tracing::info!("Create_Process succeeded, pid={pid}");
-        self.figures = Some(Figures::new(pid));
+        self.figures = Some(Figures::new(pid, *shadow));
         let ended = self.running()?;
         self.stage = Stage::Quiet;
         self.close_streams()?;
