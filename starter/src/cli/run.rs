@@ -35,10 +35,7 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     let text = |word: OsString| word.into_string().map_err(|_| "a path is not UTF-8".to_owned());
     let input = text(job.ok_or("run needs a job: a job ad or a submit description")?)?;
     let session = Session {
-        common: Common {
-            log_to_terminal: std::env::var_os("CLOISTER_LOG").is_some(),
-            ..Common::default()
-        },
+        common: Common { log_to_terminal: false, ..Common::default() },
         input,
         reader: read_job,
         output: output.map(text).transpose()?,
