@@ -13,6 +13,10 @@ pub(crate) mod hold {
     pub(crate) const UNABLE_TO_OPEN_OUTPUT: i32 = 7;
     /// Standard input could not be opened.
     pub(crate) const UNABLE_TO_OPEN_INPUT: i32 = 8;
+    /// A standard output that is streamed can't be opened or written at the submit side.
+    pub(crate) const UNABLE_TO_OPEN_OUTPUT_STREAM: i32 = 9;
+    /// A standard input that is streamed can't be opened or read there.
+    pub(crate) const UNABLE_TO_OPEN_INPUT_STREAM: i32 = 10;
     /// The job ad is not usable.
     pub(crate) const JOB_NOT_VALID: i32 = 5;
     /// Output files could not be taken back.

@@ -1,7 +1,7 @@
 //! The knobs that the starter reads: one table gives the typed values, `starter config`, and the
 //! documentation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use classad::{ClassAd, Expr, Value};
@@ -56,9 +56,15 @@ macro_rules! knobs {
             /// SLOTn_USER: the account of each slot, by the slot's name in capitals.
             #[serde(skip)]
             pub(crate) slot_users: BTreeMap<String, String>,
+            /// SLOTn_CPU_AFFINITY: the CPUs of each slot, by the slot's name in capitals.
+            #[serde(skip)]
+            pub(crate) slot_affinity: BTreeMap<String, String>,
             /// ENVIRONMENT_FOR_Assigned<resource>, by the resource's name in small letters.
             #[serde(skip)]
             pub(crate) resource_environment: BTreeMap<String, ResourceEnvironment>,
+            /// Resources that STARTD_CRON_<job>_METRICS have the startd measure.
+            #[serde(skip)]
+            pub(crate) monitored_resources: BTreeSet<String>,
             /// Whether STARTER_LOG is set for this starter's local name alone.
             #[serde(skip)]
             pub(crate) own_starter_log: bool,
@@ -142,6 +148,10 @@ knobs! {
     USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
     /// Added to a job's niceness, 0 to 19: an expression over the job ad.
     JOB_RENICE_INCREMENT job_renice_increment: Option<String> = Text "";
+    /// Keep a job on the CPUs of its slot: those of ASSIGN_CPU_AFFINITY or SLOT<n>_CPU_AFFINITY, else the one of the slot's number.
+    ENFORCE_CPU_AFFINITY enforce_cpu_affinity: bool = Boolean "False";
+    /// The slot's CPUs by number; the startd sets it where ASSIGN_CPU_AFFINITY is True.
+    STARTD_ASSIGNED_AFFINITY startd_assigned_affinity: Option<String> = Text "";
     /// Address space limit in MiB: an expression over the machine and the job ad.
     STARTER_RLIMIT_AS starter_rlimit_as: Option<String> = Text "";
     /// Seconds without a sign of life after which the startd may kill the starter.
@@ -298,8 +308,10 @@ impl Knobs {
         let built = builder.add_source(source).build().map_err(unusable)?;
         let mut knobs: Self = built.try_deserialize().map_err(|error| misfit(condor, &error))?;
         knobs.set = set;
-        knobs.slot_users = slot_users(condor)?;
+        knobs.slot_users = by_slot(condor, "_USER")?;
+        knobs.slot_affinity = by_slot(condor, "_CPU_AFFINITY")?;
         knobs.resource_environment = resource_environment(condor)?;
+        knobs.monitored_resources = monitored_resources(condor)?;
         knobs.own_starter_log =
             condor.local_name().is_some_and(|name| condor.is_set(&format!("{name}.STARTER_LOG")));
         Ok(knobs)
@@ -386,22 +398,38 @@ fn resource_environment(config: &Config) -> Result<BTreeMap<String, ResourceEnvi
     Ok(found)
 }
 
-/// SLOT1_USER, SLOT1_2_USER, ...
-fn slot_users(config: &Config) -> Result<BTreeMap<String, String>, Failure> {
-    let mut users = BTreeMap::new();
+/// From STARTD_CRON_JOBLIST and, say, STARTD_CRON_GPU_METRICS = SUM:GPUs, PEAK:GPUsMemory.
+fn monitored_resources(config: &Config) -> Result<BTreeSet<String>, Failure> {
+    let words = |name: &str| -> Result<Vec<String>, Failure> {
+        let text = config.string(name).map_err(unusable)?.unwrap_or_default();
+        let words = text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty());
+        Ok(words.map(str::to_owned).collect())
+    };
+    let mut resources = BTreeSet::new();
+    for job in words("STARTD_CRON_JOBLIST")? {
+        let metrics = words(&format!("STARTD_CRON_{job}_METRICS"))?;
+        let named = metrics.iter().filter_map(|metric| Some(metric.split_once(':')?.1));
+        resources.extend(named.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    Ok(resources)
+}
+
+/// SLOT1_USER, SLOT1_2_USER, ... if that is how the names end.
+fn by_slot(config: &Config, end: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut found = BTreeMap::new();
     for name in config.names() {
         let upper = name.to_ascii_uppercase();
-        let slot = upper.strip_suffix("_USER").filter(|slot| {
+        let slot = upper.strip_suffix(end).filter(|slot| {
             slot.strip_prefix("SLOT")
                 .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         });
         if let Some(slot) = slot
-            && let Some(user) = config.string(name).map_err(unusable)?
+            && let Some(text) = config.string(name).map_err(unusable)?
         {
-            users.insert(slot.to_owned(), user);
+            found.insert(slot.to_owned(), text);
         }
     }
-    Ok(users)
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -438,6 +466,14 @@ mod tests {
         assert_eq!(knobs.job_execdir_permissions, Permissions::Group);
         assert_eq!(knobs.mount_under_scratch, None);
         assert_eq!(knobs.starter_not_responding_timeout, Some(180));
+    }
+
+    #[test]
+    fn monitors_name_the_resources_they_measure() {
+        let text = "STARTD_CRON_JOBLIST = A, B C\nSTARTD_CRON_A_METRICS = SUM:GPUs, PEAK:GPUsMemory\n\
+                    STARTD_CRON_C_METRICS = SUM:\nSTARTD_CRON_D_METRICS = SUM:Other\n";
+        let resources = knobs(text).unwrap().monitored_resources;
+        assert_eq!(resources, ["GPUs", "GPUsMemory"].map(str::to_owned).into());
     }
 
     #[test]

@@ -270,6 +270,6 @@ fn a_claim_leaves_the_reason_in_the_slots_log() {
     let ran = run(&machine, &["-f", "-a", "slot1", "127.0.0.1"]);
     assert_eq!(ran.code, Some(1), "{ran}");
     let log = fs::read_to_string(machine.path("log/StarterLog.slot1")).unwrap();
-    assert!(log.contains("ERROR: started by a startd"), "{log}");
+    assert!(log.contains("no CONDOR_INHERIT in the environment"), "{log}");
     assert!(log.ends_with(" EXITING WITH STATUS 1\n"), "{log}");
 }

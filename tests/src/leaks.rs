@@ -62,7 +62,7 @@ pub fn processes() -> Vec<Process> {
 }
 
 /// The mounts of this thread's namespace, as the kernel writes them.
-pub(crate) fn mounts() -> String {
+pub fn mounts() -> String {
     fs::read_to_string("/proc/thread-self/mountinfo").unwrap()
 }
 

@@ -21,7 +21,7 @@ mod root;
 mod run;
 
 pub use job::{Job, Value};
-pub use leaks::{Process, processes, wait_until};
+pub use leaks::{Process, mounts, processes, wait_until};
 pub use machine::{ALICE, Account, BOB, Machine};
 pub use programs::{hostile, starter};
 pub use root::NamedRoot;

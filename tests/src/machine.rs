@@ -282,7 +282,7 @@ impl Machine {
     }
 
     /// Fails unless EXECUTE is empty and no process of this machine is left.
-    pub fn check_clean(&self, ran: &Ran) {
+    pub fn check_clean(&self, ran: &dyn std::fmt::Display) {
         let left = self.processes();
         assert!(left.is_empty(), "processes are left: {left:#?}\n{ran}");
         let sandboxes = self.sandboxes();

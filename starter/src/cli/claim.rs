@@ -40,6 +40,9 @@ fn run(common: &Common) -> Result<u8, Failure> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect::<Vec<_>>();
     let value = |name: &str| own.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    // From here on nobody finds the keys in /proc.
+    environment::wipe(&[PRIVATE, COOKIE]);
+    let mut ground = Ground::prepare(common, false)?;
     let (Some(inherit), private) = (value(INHERIT), value(PRIVATE).unwrap_or_default()) else {
         return Err(Failure::host(
             Step::Internal,
@@ -47,9 +50,6 @@ fn run(common: &Common) -> Result<u8, Failure> {
              file use -job-input-ad, or `starter run`",
         ));
     };
-    // From here on nobody finds the keys in /proc.
-    environment::wipe(&[PRIVATE, COOKIE]);
-    let mut ground = Ground::prepare(common, false)?;
     let signals = Signals::new()?;
     let (startd, shadow) = Startd::take_over(inherit, private, &ground.knobs, CONDOR_VERSION)?;
     let Some(shadow) = shadow else {

@@ -36,12 +36,16 @@ pub(crate) struct Job {
     pub(crate) cmd: PathBuf,
     /// `Iwd`: the directory at the submit machine.
     pub(crate) iwd: PathBuf,
+    /// `RemoteIwd`: where the program starts at the execute side, in place of the sandbox or `Iwd`.
+    pub(crate) remote_iwd: Option<PathBuf>,
     /// Arguments after the program's name.
     pub(crate) arguments: Vec<String>,
     /// Variables the job asked for.
     pub(crate) environment: Variables,
     /// `In`, `Out`, `Err`; `None` where nothing or /dev/null was given.
     pub(crate) stdio: [Option<PathBuf>; 3],
+    /// `StreamIn`, `StreamOut`, `StreamErr`: read and written at the submit side while the job runs.
+    pub(crate) streams: [bool; 3],
     /// Whether output is appended to (`DontAppend = False`, checkpointing jobs).
     pub(crate) append: bool,
     /// Files to move, if the job wants its files moved.
@@ -90,9 +94,12 @@ impl Job {
             run_as_owner: ad.eval_bool("RunAsOwner").unwrap_or(true),
             cmd,
             iwd,
+            remote_iwd: text(&ad, "RemoteIwd")?.map(PathBuf::from),
             arguments: arguments(&ad)?,
             environment: environment(&ad)?,
             stdio: [stdio(&ad, "In")?, stdio(&ad, "Out")?, stdio(&ad, "Err")?],
+            streams: ["StreamIn", "StreamOut", "StreamErr"]
+                .map(|name| ad.eval_bool(name).unwrap_or(false)),
             append: ad.eval_bool("DontAppend") == Some(false)
                 || ad.get("CheckpointExitCode").is_some()
                 || ad.eval_bool("WantCheckpointSignal") == Some(true),

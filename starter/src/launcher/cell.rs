@@ -150,6 +150,20 @@ fn flags(plan: &Plan) -> CloneFlags {
     wanted.into_iter().filter_map(|(on, flag)| on.then_some(flag)).collect()
 }
 
+/// The namespaces that a view of the job's can be built in by itself.
+pub(crate) fn view_namespaces(plan: &Plan) -> CloneFlags {
+    let user = if plan.namespaces.user { CloneFlags::CLONE_NEWUSER } else { CloneFlags::empty() };
+    CloneFlags::CLONE_NEWNS | user
+}
+
+/// Sees the file system as the job does, apart from its processes. Called in such namespaces.
+pub(crate) fn enter_view(plan: &Plan, places: view::Places) -> Result<(), Failure> {
+    if plan.namespaces.user {
+        map_own_ids(&plan.account.ids)?;
+    }
+    view::build(plan, places)
+}
+
 fn decoded(bytes: &[u8]) -> Failure {
     postcard::from_bytes(bytes).unwrap_or_else(|_| {
         Failure::host(Step::Exec, "the job's process died while it told why it can't start")

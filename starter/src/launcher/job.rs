@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::stdio::Files;
 use super::view;
@@ -63,6 +65,15 @@ fn limits(limits: &Limits) -> Result<(), Failure> {
         let own = rustix::process::getpriority_process(None).at(Step::Limits, "niceness")?;
         rustix::process::setpriority_process(None, own + limits.nice)
             .at(Step::Limits, "niceness")?;
+    }
+    if !limits.cpus.is_empty() {
+        let mut cpus = CpuSet::new();
+        limits.cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU).for_each(|cpu| cpus.set(*cpu));
+        match sched_setaffinity(None, &cpus) {
+            // None of them is on this machine, or allowed: slots may be more than CPUs.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(errno) => return Err(errno).at(Step::Limits, "CPU affinity"),
+        }
     }
     let limit = |resource, value: Option<u64>| {
         let value: rlim_t = value.unwrap_or(libc::RLIM_INFINITY);

@@ -4,8 +4,11 @@
 //! trusts nothing it is sent: the length is bounded before a byte is allocated, and what a message
 //! says is checked again against the launcher's own reading of the configuration.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::{Context, Failure, Step};
 use crate::plan::Plan;
 use crate::report::{Disk, Sample, Usage};
+use crate::sys::process;
 use crate::transfer::{Delivered, Destination, Source, Stats};
 
 /// The largest message in bytes: a plan whose arguments and environment are as large as the kernel
@@ -55,7 +59,10 @@ pub(crate) enum Report {
     /// Input is in the sandbox; how much it was.
     Fetched(Stats),
     /// The job's standard files are open.
-    Opened,
+    Opened {
+        /// How many pipes follow, for those that are streams, in their order.
+        streams: usize,
+    },
     /// The job's program runs.
     Started {
         /// Its process number on the machine; 0 if it could not be told.
@@ -67,6 +74,8 @@ pub(crate) enum Report {
         ended: Ended,
         /// What the sandbox takes on disk.
         disk: Disk,
+        /// What the startd has last said of the slot, as it wrote it; empty if nothing.
+        snapshot: Vec<u8>,
     },
     /// What the job uses now.
     Measured {
@@ -74,6 +83,8 @@ pub(crate) enum Report {
         sample: Sample,
         /// What the sandbox takes on disk.
         disk: Disk,
+        /// What the startd has last said of the slot, as it wrote it; empty if nothing.
+        snapshot: Vec<u8>,
     },
     /// Output is where it belongs.
     Delivered(Delivered),
@@ -132,6 +143,44 @@ impl Channel {
         (&self.0).write_all(&frame).at(Step::Internal, "sending a message within the starter")
     }
 
+    /// Sends descriptors, behind the message that announces them.
+    pub(crate) fn send_files(&self, files: &[OwnedFd]) -> Result<(), Failure> {
+        let fds: Vec<_> = files.iter().map(AsRawFd::as_raw_fd).collect();
+        if fds.is_empty() {
+            return Ok(());
+        }
+        let rights = [ControlMessage::ScmRights(&fds)];
+        let none: Option<&()> = None;
+        sendmsg(self.0.as_raw_fd(), &[IoSlice::new(b"f")], &rights, MsgFlags::empty(), none)
+            .map(drop)
+            .at(Step::Internal, "sending descriptors within the starter")
+    }
+
+    /// Takes this many descriptors, three at the most, which a message has announced.
+    pub(crate) fn receive_files(&self, count: usize) -> Result<Vec<OwnedFd>, Failure> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut byte = [0];
+        let mut parts = [IoSliceMut::new(&mut byte)];
+        let mut space = nix::cmsg_space!([RawFd; 3]);
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let what = "receiving descriptors within the starter";
+        let message = recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), flags)
+            .at(Step::Internal, what)?;
+        let mut files = Vec::new();
+        for message in message.cmsgs().at(Step::Internal, what)? {
+            if let ControlMessageOwned::ScmRights(fds) = message {
+                files.extend(fds.into_iter().map(process::owned));
+            }
+        }
+        if files.len() == count {
+            Ok(files)
+        } else {
+            Err(Failure::host(Step::Internal, "descriptors were lost within the starter"))
+        }
+    }
+
     /// Waits for the next message; `None` at the end of the stream.
     pub(crate) fn receive<M: DeserializeOwned>(&self) -> Result<Option<M>, Failure> {
         let mut header = [0; 4];
@@ -166,6 +215,20 @@ mod tests {
         let order: Option<Order> = other.receive().unwrap();
         assert!(matches!(order, Some(Order::Signal(15))));
         assert!(other.receive::<Order>().unwrap().is_none());
+    }
+
+    #[test]
+    fn descriptors_follow_their_message() {
+        let (one, other) = Channel::pair().unwrap();
+        one.send(&Report::Opened { streams: 2 }).unwrap();
+        one.send_files(&[tempfile::tempfile().unwrap().into(), io::pipe().unwrap().0.into()])
+            .unwrap();
+        one.send(&Report::Started { pid: 7 }).unwrap();
+        let report: Option<Report> = other.receive().unwrap();
+        assert!(matches!(report, Some(Report::Opened { streams: 2 })));
+        assert_eq!(other.receive_files(2).unwrap().len(), 2);
+        let report: Option<Report> = other.receive().unwrap();
+        assert!(matches!(report, Some(Report::Started { pid: 7 })));
     }
 
     #[test]

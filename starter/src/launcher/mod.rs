@@ -15,7 +15,7 @@ mod verify;
 mod view;
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -30,7 +30,7 @@ use crate::knobs::Knobs;
 use crate::plan::{Plan, Root};
 use crate::sys::privilege::Ids;
 use crate::sys::process;
-use crate::transfer::{self, Catalogue, Destination, Moved, Moving, Source};
+use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Source};
 
 /// What the launcher knows, none of it from the supervisor.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ struct State {
     moving: Option<Moving>,
     /// A job that has yet to begin.
     ready: Option<Waiting>,
+    /// The supervisor's ends of the standard files that are streams.
+    streams: Vec<OwnedFd>,
     cell: Option<Cell>,
     ended: Option<Ended>,
     /// Orders that wait for the copy under way.
@@ -109,7 +111,8 @@ impl Launcher<'_> {
             {
                 let ended = cell.collect(state.ended.take())?;
                 let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
-                channel.send(&Report::Ended { ended, disk })?;
+                let snapshot = state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default();
+                channel.send(&Report::Ended { ended, disk, snapshot })?;
                 // Nobody needs what is left of a job whose files aren't moved.
                 if state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
                     Self::remove(channel, state)?;
@@ -150,7 +153,10 @@ impl Launcher<'_> {
                 _ if state.failed => {}
                 order => match self.obey(order, state) {
                     Ok(None) => {}
-                    Ok(Some(report)) => channel.send(&report)?,
+                    Ok(Some(report)) => {
+                        channel.send(&report)?;
+                        channel.send_files(&std::mem::take(&mut state.streams))?;
+                    }
                     Err(failure) => Self::fail(channel, state, failure)?,
                 },
             }
@@ -196,8 +202,10 @@ impl Launcher<'_> {
             Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
             Order::Open => {
                 let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
-                state.files = Some(stdio::open(plan)?);
-                Ok(Some(Report::Opened))
+                let (files, streams) = stdio::open(plan)?;
+                state.files = Some(files);
+                state.streams = streams;
+                Ok(Some(Report::Opened { streams: state.streams.len() }))
             }
             Order::Ready => {
                 state.ready = Some(self.ready(state)?);
@@ -219,6 +227,7 @@ impl Launcher<'_> {
             Order::Measure => Ok(state.cell.as_ref().map(|cell| Report::Measured {
                 sample: cell.sample(),
                 disk: state.sandbox.as_ref().map(Made::measure).unwrap_or_default(),
+                snapshot: state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default(),
             })),
             Order::Kill => {
                 if let Some(cell) = &state.cell {
@@ -268,12 +277,9 @@ impl Launcher<'_> {
         };
         let files = match state.files.take() {
             Some(files) => files,
-            None => stdio::open(plan)?,
+            None => stdio::open(plan)?.0,
         };
-        let places = Places {
-            sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
-            root: checked_root(plan)?,
-        };
+        let places = places(plan, sandbox)?;
         cell::make(plan, places, files, &self.daemon)
     }
 
@@ -297,8 +303,13 @@ impl Launcher<'_> {
         let Some(before) = &state.catalogue else {
             return Err(out_of_order("this job's files are not moved"));
         };
+        let places = places(plan, sandbox)?;
+        let enter = || cell::enter_view(plan, places);
+        let entrance = Entrance { namespaces: cell::view_namespaces(plan), enter: &enter };
+        let entrance = plan.namespaces.mount.then_some(&entrance);
         let sandbox = sandbox.dir.as_fd();
-        let moving = transfer::deliver(plan, destination, before, sandbox, self.show_progress)?;
+        let progress = self.show_progress;
+        let moving = transfer::deliver(plan, destination, before, sandbox, entrance, progress)?;
         state.moving = Some(moving);
         Ok(())
     }
@@ -306,6 +317,13 @@ impl Launcher<'_> {
 
 fn out_of_order(why: &str) -> Failure {
     Failure::host(Step::Internal, why)
+}
+
+fn places(plan: &Plan, sandbox: &Made) -> Result<Places, Failure> {
+    Ok(Places {
+        sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
+        root: checked_root(plan)?,
+    })
 }
 
 fn checked_root(plan: &Plan) -> Result<Option<Identity>, Failure> {

@@ -1,7 +1,7 @@
 //! The sandbox: made, filled with the starter's own files, and removed at the end.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
@@ -25,12 +25,18 @@ const JOBS: [&str; 2] = ["scratch", "user"];
 /// The one that belongs to the daemons.
 const DAEMONS: &str = "htcondor";
 
+/// The startd's view of the slot, in the daemons' directory or in the sandbox.
+const SNAPSHOT: &str = ".update.ad";
+/// Most bytes of it that are read.
+const MAX_SNAPSHOT: u64 = 1 << 20;
+
 /// A sandbox that exists.
 #[derive(Debug)]
 pub(crate) struct Made {
     execute: OwnedFd,
     slot: String,
     owner: Ids,
+    nested: bool,
     /// The slot's directory, locked as long as its starter lives.
     slot_dir: Flock<File>,
     /// The job's directory (the same one in the flat layout).
@@ -85,6 +91,7 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
             execute,
             slot: slot.clone(),
             owner: owner.clone(),
+            nested: *nested,
             slot_dir,
             dir,
             path: plan.sandbox.path(),
@@ -164,9 +171,33 @@ impl Made {
         }
     }
 
+    /// What the startd has last written of the slot, for its starter; nothing if it hasn't, or if the
+    /// job has put something else in its place.
+    pub(crate) fn snapshot(&self) -> Vec<u8> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let read = || -> std::io::Result<Vec<u8>> {
+            let file = if self.nested {
+                let daemons = openat(self.slot_dir.as_fd(), DAEMONS, DIRECTORY, Mode::empty())?;
+                openat(daemons, SNAPSHOT, flags, Mode::empty())?
+            } else {
+                // In the job's own directory: with its rights.
+                let _rights = Borrowed::rights_of(&self.owner)?;
+                openat(&self.dir, SNAPSHOT, flags, Mode::empty())?
+            };
+            let file = File::from(file);
+            if !file.metadata()?.is_file() {
+                return Err(std::io::ErrorKind::InvalidInput.into());
+            }
+            let mut content = Vec::new();
+            file.take(MAX_SNAPSHOT).read_to_end(&mut content)?;
+            Ok(content)
+        };
+        read().unwrap_or_default()
+    }
+
     /// Removes everything.
     pub(crate) fn remove(self) -> Result<(), Failure> {
-        let Self { execute, slot, owner, slot_dir, dir, path } = self;
+        let Self { execute, slot, owner, slot_dir, dir, path, .. } = self;
         drop((slot_dir, dir));
         remove_slot(execute.as_fd(), &slot, &owner)
             .at(Step::Cleanup, format!("removing sandbox {}", path.display()))

@@ -16,9 +16,10 @@ use crate::sys::privilege::Borrowed;
 #[derive(Debug)]
 pub(crate) struct Files(pub(crate) [OwnedFd; 3]);
 
-/// Opens all three. A file that can't be opened holds the job with the errno as subcode, as stock
-/// does.
-pub(crate) fn open(plan: &Plan) -> Result<Files, Failure> {
+/// Opens all three, and gives the other ends of those that are streams, in their order. A file that
+/// can't be opened holds the job with the errno as subcode, as stock does.
+pub(crate) fn open(plan: &Plan) -> Result<(Files, Vec<OwnedFd>), Failure> {
+    let mut streams = Vec::new();
     let [input, output, error] = &plan.program.stdio;
     // The starter's own files are taken with its own rights, before those of the job are taken on.
     let own_output = own(output, io::stdout().as_fd())?;
@@ -29,11 +30,21 @@ pub(crate) fn open(plan: &Plan) -> Result<Files, Failure> {
         Stdio::Inherit => {
             io::stdin().as_fd().try_clone_to_owned().at(Step::Stdio, "standard input")?
         }
+        Stdio::Stream => {
+            let (read, write) = pipe()?;
+            streams.push(patient(write)?);
+            read
+        }
         Stdio::Null | Stdio::SameAsOutput => null(OFlags::RDONLY)?,
     };
-    let write = |stdio: &Stdio, what: &str, own: Option<OwnedFd>| match (stdio, own) {
+    let mut write = |stdio: &Stdio, what: &str, own: Option<OwnedFd>| match (stdio, own) {
         (_, Some(own)) => Ok(own),
         (Stdio::File(path), None) => open_output(path, plan.program.append, what),
+        (Stdio::Stream, None) => {
+            let (read, write) = pipe()?;
+            streams.push(patient(read)?);
+            Ok(write)
+        }
         _ => null(OFlags::WRONLY),
     };
     let output = write(output, "output", own_output)?;
@@ -41,7 +52,18 @@ pub(crate) fn open(plan: &Plan) -> Result<Files, Failure> {
         Stdio::SameAsOutput => output.try_clone().at(Step::Stdio, "standard error")?,
         other => write(other, "error", own_error)?,
     };
-    Ok(Files([input, output, error]))
+    Ok((Files([input, output, error]), streams))
+}
+
+/// Made with the job's rights, so that it can open its end by name (/dev/stdout).
+fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Stdio, "pipe")
+}
+
+/// The supervisor's end: it never waits there.
+fn patient(end: OwnedFd) -> Result<OwnedFd, Failure> {
+    fcntl_setfl(&end, OFlags::NONBLOCK).at(Step::Stdio, "pipe")?;
+    Ok(end)
 }
 
 /// The starter's own output, if the job gets that. A terminal is opened again for writing only: the

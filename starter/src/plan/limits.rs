@@ -7,6 +7,8 @@ use super::Host;
 use crate::job::Job;
 use crate::knobs::Knobs;
 
+/// More CPUs than the kernel's own type for a set of them has room for aren't named.
+const MAX_CPU: usize = rustix::thread::CpuSet::MAX_CPU;
 /// oom_score_adj of a job: the kernel kills jobs before daemons. The value is the stock starter's.
 const OOM_SCORE_ADJ: i32 = 800;
 
@@ -21,6 +23,8 @@ pub(crate) struct Limits {
     pub(crate) stack: Option<u64>,
     /// RLIMIT_AS in bytes, where the admin set one.
     pub(crate) address_space: Option<u64>,
+    /// The CPUs it may run on, by number; empty: all.
+    pub(crate) cpus: Vec<usize>,
     /// oom_score_adj.
     pub(crate) oom_score_adj: i32,
     /// File creation mask.
@@ -31,12 +35,19 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// From the knobs and the job, by the stock starter's rules.
-    pub(crate) fn new(job: &Job, knobs: &Knobs, machine: &ClassAd, host: &Host) -> Self {
+    pub(crate) fn new(
+        job: &Job,
+        knobs: &Knobs,
+        machine: &ClassAd,
+        slot: &str,
+        host: &Host,
+    ) -> Self {
         Self {
             nice: nice(job, knobs),
             core: core(job),
             stack: job.ad.eval_i64("StackSize").and_then(|size| u64::try_from(size).ok()),
             address_space: address_space(job, knobs, machine),
+            cpus: cpus(knobs, slot),
             oom_score_adj: OOM_SCORE_ADJ,
             umask: 0o022,
             scoped: host.scopes,
@@ -69,5 +80,33 @@ fn address_space(job: &Job, knobs: &Knobs, machine: &ClassAd) -> Option<u64> {
     match expr.eval_in_match(machine, &job.ad) {
         classad::Value::Int(mib) if mib > 0 => u64::try_from(mib).ok()?.checked_mul(1 << 20),
         _ => None,
+    }
+}
+
+/// The CPUs of a slot, if jobs are to stay on theirs. Without a list it is the one of the slot's
+/// number, but not for the slots that one was divided into: they would all get the same (stock 25.14.1).
+fn cpus(knobs: &Knobs, slot: &str) -> Vec<usize> {
+    let name = slot.to_ascii_uppercase();
+    let Some(number) = name.strip_prefix("SLOT").filter(|_| knobs.enforce_cpu_affinity) else {
+        return Vec::new();
+    };
+    let (number, divided) = match number.split_once('_') {
+        Some((number, _)) => (number, true),
+        None => (number, false),
+    };
+    let list = knobs.startd_assigned_affinity.as_ref().or_else(|| {
+        let of_all = || knobs.slot_affinity.get(&format!("SLOT{number}"));
+        knobs.slot_affinity.get(&name).or_else(of_all)
+    });
+    match list {
+        Some(list) => {
+            let words = list.split([',', ' ', '\t']);
+            words.filter_map(|word| word.parse().ok()).filter(|cpu| *cpu < MAX_CPU).collect()
+        }
+        None if divided => Vec::new(),
+        None => {
+            let number = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            number.filter(|cpu| *cpu < MAX_CPU).into_iter().collect()
+        }
     }
 }

@@ -61,9 +61,10 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         ],
         ..Sandbox::of(knobs, host)
     };
-    let directory = match job.transfer {
-        Some(_) => sandbox.path(),
-        None => job.iwd.clone(),
+    let home = if job.transfer.is_some() { sandbox.path() } else { job.iwd.clone() };
+    let directory = match &job.remote_iwd {
+        Some(remote) => home.join(remote),
+        None => home,
     };
     let private_tmp = mounts
         .iter()
@@ -80,13 +81,13 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     };
     let environment = environment(job, knobs, &surroundings)?;
     let mut program = Program {
-        path: program_path(job, &sandbox),
+        path: program_path(job, &sandbox, &directory),
         arguments: job.arguments.iter().map(|argument| argument.clone().into_bytes()).collect(),
         environment: environment
             .iter()
             .map(|(name, value)| format!("{name}={value}").into_bytes())
             .collect(),
-        stdio: stdio(job, &sandbox, &inputs.stdio, &inputs.unnamed_output),
+        stdio: stdio(&inputs, &sandbox),
         append: job.append,
         directory,
     };
@@ -104,7 +105,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             ));
         }
     }
-    let limits = Limits::new(job, knobs, inputs.machine, host);
+    let limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
     let files = files(job, inputs.submitter.clone());
     Ok(Plan {
         job: job.id(),
@@ -175,25 +176,29 @@ fn namespaces(
     Ok((namespaces, not_applied))
 }
 
-/// The path of the program as the job sees it.
-fn program_path(job: &Job, sandbox: &Sandbox) -> PathBuf {
+/// The path of the program as the job sees it, which starts in this directory.
+fn program_path(job: &Job, sandbox: &Sandbox, directory: &Path) -> PathBuf {
     match &job.transfer {
         Some(Transfer { executable: true, .. }) => match job.cmd.file_name() {
             Some(name) => sandbox.path().join(name),
             None => job.cmd.clone(),
         },
-        Some(_) => sandbox.path().join(&job.cmd),
-        None => job.iwd.join(&job.cmd),
+        _ => directory.join(&job.cmd),
     }
 }
 
 /// With transfer, standard files live in the sandbox under fixed names and are renamed on the way
 /// out; without, the job's own paths are opened.
-fn stdio(job: &Job, sandbox: &Sandbox, given: &[Option<Stdio>; 3], unnamed: &Stdio) -> [Stdio; 3] {
+fn stdio(inputs: &Inputs<'_>, sandbox: &Sandbox) -> [Stdio; 3] {
+    let Inputs { job, stdio: given, unnamed_output: unnamed, pool, .. } = inputs;
     let default = |number: usize, name: &str| -> Stdio {
         let Some(path) = &job.stdio[number] else {
-            return if number == 0 { Stdio::Null } else { unnamed.clone() };
+            return if number == 0 { Stdio::Null } else { (*unnamed).clone() };
         };
+        // Without a shadow there is nobody to stream to, and the files are at hand.
+        if *pool && job.streams[number] {
+            return Stdio::Stream;
+        }
         match (&job.transfer, number) {
             (None, _) => Stdio::File(job.iwd.join(path)),
             (Some(_), 0) => match path.file_name() {

@@ -147,6 +147,8 @@ pub(crate) enum Stdio {
     SameAsOutput,
     /// The starter's own descriptor of the same number.
     Inherit,
+    /// A pipe from or to the supervisor, which has the shadow read or write the file.
+    Stream,
 }
 
 /// The program and how it is started.

@@ -30,6 +30,9 @@ impl fmt::Display for Plan {
             l.oom_score_adj,
             l.umask
         )?;
+        if !l.cpus.is_empty() {
+            writeln!(f, "cpus       {:?}", l.cpus)?;
+        }
         writeln!(f, "rights     no_new_privs, no capability, only descriptors 0, 1 and 2")?;
         for (name, stdio) in ["stdin", "stdout", "stderr"].iter().zip(&self.program.stdio) {
             writeln!(f, "{name:<10} {stdio}")?;
@@ -134,6 +137,7 @@ impl fmt::Display for Stdio {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::SameAsOutput => f.write_str("the same file as stdout"),
             Self::Inherit => f.write_str("the starter's own"),
+            Self::Stream => f.write_str("a stream from or to the submit side"),
         }
     }
 }

@@ -191,6 +191,21 @@ fn standard_files_with_and_without_transfer() {
 }
 
 #[test]
+fn a_job_may_start_in_another_directory() {
+    let lines = "Cmd = \"bin/x\"\nRemoteIwd = \"/data\"\n";
+    let direct = plan(&job(lines), &knobs());
+    assert_eq!(direct.program.directory, Path::new("/data"));
+    assert_eq!(direct.program.path, Path::new("/data/bin/x"));
+    assert_eq!(variable(&direct, "_CONDOR_JOB_IWD"), Some("/data"));
+    let scratch = Path::new("/var/lib/condor/execute/dir_77/scratch");
+    let lines = format!("{lines}In = \"i\"\nShouldTransferFiles = \"YES\"\n");
+    let moved = plan(&job(&lines), &knobs());
+    assert_eq!(moved.program.directory, Path::new("/data"));
+    assert_eq!(moved.program.path, scratch.join("x"));
+    assert_eq!(moved.program.stdio[0], Stdio::File(scratch.join("i")));
+}
+
+#[test]
 fn a_wrapper_goes_in_front() {
     let knobs = Knobs { user_job_wrapper: Some("/opt/wrap".into()), ..knobs() };
     let plan = plan(&job("Arguments = \"a 'b c'\"\n"), &knobs);
@@ -209,6 +224,23 @@ fn limits_follow_the_stock_rules() {
     assert_eq!(plan(&job("CoreSize = -1\n"), &knobs()).limits.core, None);
     let knobs = Knobs { starter_rlimit_as: Some("TARGET.RequestMemory".into()), ..knobs() };
     assert_eq!(plan(&job("RequestMemory = 3\n"), &knobs).limits.address_space, Some(3 << 20));
+}
+
+#[test]
+fn a_slot_has_cpus_of_its_own() {
+    let with = |lines: &str, slot: &str| {
+        let knobs = knobs_with(&format!("ENFORCE_CPU_AFFINITY = True\n{lines}"));
+        Limits::new(&job(""), &knobs, &ClassAd::new(), slot, &host()).cpus
+    };
+    assert_eq!(with("STARTD_ASSIGNED_AFFINITY = 0 , 2, 1\n", "slot1_7"), [0, 2, 1]);
+    assert_eq!(with("SLOT3_CPU_AFFINITY = 4,5\nSLOT3_1_CPU_AFFINITY = 6\n", "slot3_1"), [6]);
+    assert_eq!(with("SLOT3_CPU_AFFINITY = 4,5\n", "slot3_1"), [4, 5]);
+    assert!(with("SLOT3_CPU_AFFINITY = x, 99999999\n", "slot3").is_empty());
+    assert_eq!(
+        [with("", "slot3"), with("", "slot1_2"), with("", "other")],
+        [vec![2], vec![], vec![]]
+    );
+    assert!(plan(&job(""), &knobs()).limits.cpus.is_empty());
 }
 
 #[test]

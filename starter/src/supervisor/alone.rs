@@ -118,7 +118,7 @@ impl Supervisor<'_> {
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.watch.started(plan, pid);
         let (ended, disk) = match self.answer(&mut end)? {
-            Report::Ended { ended, disk } => (ended, disk),
+            Report::Ended { ended, disk, .. } => (ended, disk),
             other => return Err(unexpected(&other)),
         };
         progress.disk = disk;

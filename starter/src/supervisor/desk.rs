@@ -1,7 +1,7 @@
 //! What happens around the supervisor, in one place: reports of the launcher, and signals.
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -18,6 +18,10 @@ pub(crate) struct Desk {
     channel: Channel,
     signals: Signals,
     reports: VecDeque<Report>,
+    /// The last order was given.
+    finishing: bool,
+    /// Pipes that came with a report.
+    files: Vec<OwnedFd>,
     /// What became of the sandbox, once that is told; then the launcher leaves.
     gone: Option<Result<(), Failure>>,
     pending: VecDeque<Signal>,
@@ -26,14 +30,23 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk with nothing on it.
     pub(crate) fn new(channel: Channel, signals: Signals) -> Self {
-        Self { channel, signals, reports: VecDeque::new(), gone: None, pending: VecDeque::new() }
+        Self {
+            channel,
+            signals,
+            reports: VecDeque::new(),
+            finishing: false,
+            files: Vec::new(),
+            gone: None,
+            pending: VecDeque::new(),
+        }
     }
 
-    /// Gives the launcher an order; one that has left needs none.
-    pub(super) fn order(&self, order: &Order) -> Result<(), Failure> {
-        if self.gone.is_some() {
+    /// Gives the launcher an order; one that has left, or will, needs none.
+    pub(super) fn order(&mut self, order: &Order) -> Result<(), Failure> {
+        if self.gone.is_some() || self.finishing {
             return Ok(());
         }
+        self.finishing = matches!(order, Order::Finish);
         // Its death is noticed where its report is waited for.
         self.channel.send(order).map_err(|_| launcher_gone())
     }
@@ -41,6 +54,16 @@ impl Desk {
     /// The next report, if one has come.
     pub(super) fn report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// Whether one has come.
+    pub(super) fn has_report(&self) -> bool {
+        !self.reports.is_empty()
+    }
+
+    /// The pipes that came with `Opened`, once.
+    pub(super) fn files(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.files)
     }
 
     /// The next signal, if one has come.
@@ -100,7 +123,12 @@ impl Desk {
         match self.channel.receive()?.ok_or_else(launcher_gone)? {
             Report::Gone(None) => self.gone = Some(Ok(())),
             Report::Gone(Some(failure)) => self.gone = Some(Err(failure)),
-            report => self.reports.push_back(report),
+            report => {
+                if let Report::Opened { streams } = &report {
+                    self.files = self.channel.receive_files(*streams)?;
+                }
+                self.reports.push_back(report);
+            }
         }
         Ok(())
     }

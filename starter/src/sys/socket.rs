@@ -3,6 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
+/// Length of an option that is a C integer.
+const INTEGER: libc::socklen_t = 4;
+
 /// Has a read wait until so many bytes are there (`SO_RCVLOWAT`), or the other side has ended, or the
 /// time-out of reads is over, at which it gives what there is. 1 is usual.
 ///
@@ -15,7 +18,7 @@ pub(crate) fn wait_for(socket: impl AsFd, bytes: i32) -> io::Result<()> {
             libc::SOL_SOCKET,
             libc::SO_RCVLOWAT,
             (&raw const bytes).cast(),
-            size_of::<i32>() as libc::socklen_t,
+            INTEGER,
         )
     };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -14,6 +14,7 @@ use std::os::fd::BorrowedFd;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use catalogue::Catalogue;
+pub(crate) use process::Entrance;
 pub(crate) use remote::{Core, Delivered, Input, Output, Peer, Reach, Stats};
 
 use crate::failure::Failure;
@@ -75,12 +76,14 @@ pub(crate) fn fetch(
     }
 }
 
-/// Begins to take the job's output out of it. `before`: what was there when the job started.
+/// Begins to take the job's output out of it. `before`: what was there when the job started;
+/// `entrance`: how the job saw the machine.
 pub(crate) fn deliver(
     plan: &Plan,
     destination: &Destination,
     before: &Catalogue,
     sandbox: BorrowedFd<'_>,
+    entrance: Option<&Entrance<'_>>,
     show_progress: bool,
 ) -> Result<Moving, Failure> {
     match destination {
@@ -88,7 +91,7 @@ pub(crate) fn deliver(
             local::copy_out(plan, sandbox, before, show_progress).map(Moving::Here)
         }
         Destination::Shadow(peer, output) => {
-            remote::begin_delivery(peer, output, before, &plan.account.ids, sandbox)
+            remote::begin_delivery(peer, output, before, &plan.account.ids, sandbox, entrance)
                 .map(Moving::Shadow)
         }
     }

@@ -48,6 +48,14 @@ pub(super) enum Keeps {
     Nothing,
 }
 
+/// A view of the file system that a process enters before it becomes the account of its side.
+pub(crate) struct Entrance<'a> {
+    /// The namespaces that it is made in.
+    pub(crate) namespaces: CloneFlags,
+    /// Builds it, in there.
+    pub(crate) enter: &'a dyn Fn() -> Result<(), Failure>,
+}
+
 /// A process at work. Dropped, it is killed.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -66,6 +74,7 @@ impl Running {
     pub(super) fn start<T: Serialize>(
         direction: Direction,
         role: &Role<'_>,
+        entrance: Option<&Entrance<'_>>,
         work: impl FnOnce() -> T,
         refused: impl FnOnce(Failure) -> T,
     ) -> Result<Self, Failure> {
@@ -74,7 +83,8 @@ impl Running {
         let (told, tell) = pipe_with(PipeFlags::CLOEXEC).at(step, "pipe of a transfer process")?;
         let flags = fcntl_getfl(&told).at(step, "pipe of a transfer process")?;
         fcntl_setfl(&told, flags | OFlags::NONBLOCK).at(step, "pipe of a transfer process")?;
-        match clone::fork(CloneFlags::empty()).at(step, "fork of a transfer process")? {
+        let namespaces = entrance.map_or(CloneFlags::empty(), |entrance| entrance.namespaces);
+        match clone::fork(namespaces).at(step, "fork of a transfer process")? {
             Side::Parent(child) => Ok(Self {
                 name: role.name,
                 direction,
@@ -84,7 +94,9 @@ impl Running {
                 ended: None,
             }),
             Side::Child => {
-                let done = match confine(direction, role, tell.as_fd()) {
+                let entered = entrance.map_or(Ok(()), |entrance| (entrance.enter)());
+                let ready = entered.and_then(|()| confine(direction, role, tell.as_fd()));
+                let done = match ready {
                     Ok(()) if rustix::process::getppid() != Some(launcher) => exec::leave(1),
                     Ok(()) => work(),
                     Err(failure) => refused(failure),

@@ -192,12 +192,21 @@ fn private_copies(plan: &Plan, sandbox: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, 
     });
     wanted
         .map(|relative| {
-            Made::place(sandbox, relative)
-                .and_then(|dir| copy_tree(dir.as_fd(), false))
-                .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
+            let copy = match Made::place(sandbox, relative) {
+                Ok(dir) => copy_tree(dir.as_fd(), false),
+                // After its end a job may have removed it, or put something else there.
+                Err(error) if is_no_directory(&error) => memory("1777"),
+                Err(error) => Err(error),
+            };
+            copy.and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
                 .at(Step::View, format!("sandbox/{}", relative.display()))
         })
         .collect()
+}
+
+/// Nothing is there, or a file, or a link.
+fn is_no_directory(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP))
 }
 
 fn memory(mode: &str) -> io::Result<OwnedFd> {
@@ -240,7 +249,10 @@ impl View {
 
     /// Mounts a file on itself, read-only: the job can neither change nor replace it.
     fn protect(&self, path: &Path) -> io::Result<()> {
-        let place = Self::resolve(self.root.as_fd(), path)?;
+        let place = match Self::resolve(self.root.as_fd(), path) {
+            Err(Errno::NOENT) => return Ok(()),
+            other => other?,
+        };
         let copy = copy_tree(place.as_fd(), false)?;
         restrict(copy.as_fd(), HARMLESS | Deny::WRITE | Deny::EXEC, false)?;
         attach(copy.as_fd(), place.as_fd())

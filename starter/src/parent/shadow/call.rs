@@ -22,7 +22,45 @@ pub(crate) enum Call<'a> {
     UserLog(&'a ClassAd),
     /// The end. The last of all.
     JobExit(JobExit<'a>),
+    /// Opens a file at the submit side; the answer's number is the shadow's descriptor.
+    Open {
+        /// As in the job ad: relative to the job's `Iwd`.
+        path: &'a str,
+        /// For writing, made anew; else for reading.
+        output: bool,
+    },
+    /// Goes to a place in a file of the shadow's.
+    Seek {
+        /// The shadow's descriptor.
+        fd: i64,
+        /// From the beginning.
+        offset: i64,
+    },
+    /// Reads this many bytes at most; the answer's number is how many follow.
+    Read {
+        /// The shadow's descriptor.
+        fd: i64,
+        /// Bytes.
+        length: i64,
+    },
+    /// Writes; the answer's number is how many bytes were written.
+    Write {
+        /// The shadow's descriptor.
+        fd: i64,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// Has a file of the shadow's written to disk.
+    Sync(i64),
+    /// Closes one.
+    Close(i64),
 }
+
+/// Flags of `open` as they are on the wire.
+const WRITE_NEW: i64 = 0x301;
+const READ: i64 = 0;
+/// Permission bits of a file that is made anew, less the umask of the shadow.
+const MODE: i64 = 0o666;
 
 /// How the job ended.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +84,12 @@ impl Call<'_> {
             Self::Event(_) => 304,
             Self::UserLog(_) => 284,
             Self::JobExit(_) => -65,
+            Self::Open { .. } => 66,
+            Self::Seek { .. } => 54,
+            Self::Read { .. } => 71,
+            Self::Write { .. } => 120,
+            Self::Sync(_) => 26,
+            Self::Close(_) => 10,
         }
     }
 
@@ -60,6 +104,12 @@ impl Call<'_> {
             Self::Event(_) => "event_notification",
             Self::UserLog(_) => "ulog",
             Self::JobExit(_) => "job_exit",
+            Self::Open { .. } => "open",
+            Self::Seek { .. } => "lseek",
+            Self::Read { .. } => "read",
+            Self::Write { .. } => "write",
+            Self::Sync(_) => "fsync",
+            Self::Close(_) => "close",
         }
     }
 
@@ -82,6 +132,22 @@ impl Call<'_> {
             Self::JobExit(exit) => {
                 to.i64(exit.status).i64(exit.reason).value(exit.ad);
             }
+            Self::Open { path, output } => {
+                to.i64(if *output { WRITE_NEW } else { READ }).i64(MODE).string(path);
+            }
+            // From the beginning.
+            Self::Seek { fd, offset } => {
+                to.i64(*fd).i64(*offset).i64(0);
+            }
+            Self::Read { fd, length } => {
+                to.i64(*fd).i64(*length);
+            }
+            Self::Write { fd, bytes } => {
+                to.i64(*fd).size(bytes.len()).bytes(bytes);
+            }
+            Self::Sync(fd) | Self::Close(fd) => {
+                to.i64(*fd);
+            }
         }
     }
 }
@@ -89,8 +155,8 @@ impl Call<'_> {
 /// What the shadow answered.
 #[derive(Debug)]
 pub(crate) enum Answer<T> {
-    /// It did it.
-    Done(T),
+    /// It did it, and this is the number it gave, and the rest of its answer.
+    Done(i64, T),
     /// It could not, for this errno.
     Failed(i64),
 }
@@ -109,7 +175,7 @@ impl<T> Answer<T> {
         }
         let read = read(&mut message)?;
         message.finish()?;
-        Ok(Self::Done(read))
+        Ok(Self::Done(value, read))
     }
 }
 
@@ -161,6 +227,24 @@ mod tests {
     }
 
     #[test]
+    fn files_of_the_shadow() {
+        let numbers = |call: Call<'_>| {
+            let bytes = written(call);
+            let number = |chunk: &[u8]| i64::from_be_bytes(chunk.try_into().unwrap());
+            bytes.chunks_exact(8).map(number).collect::<Vec<_>>()
+        };
+        let open = Call::Open { path: "o", output: true };
+        assert_eq!(numbers(open)[..3], [66, 0x301, 0o666]);
+        assert_eq!(numbers(Call::Open { path: "i", output: false })[..2], [66, 0]);
+        assert_eq!(numbers(Call::Seek { fd: 4, offset: 70 }), [54, 4, 70, 0]);
+        assert_eq!(numbers(Call::Read { fd: 4, length: 9 }), [71, 4, 9]);
+        let write = written(Call::Write { fd: 4, bytes: b"hello" });
+        assert_eq!((write.len(), &write[24..]), (29, &b"hello"[..]));
+        assert_eq!(numbers(Call::Sync(4)), [26, 4]);
+        assert_eq!(numbers(Call::Close(4)), [10, 4]);
+    }
+
+    #[test]
     fn answers_with_and_without_an_errno() {
         let ad = ClassAd::new();
         let message = |numbers: &[i64]| {
@@ -173,10 +257,10 @@ mod tests {
         let read = |bytes: &[u8], call: Call<'_>| {
             Answer::read(Reader::new(bytes, true), &call, |_| Ok(()))
         };
-        assert!(matches!(read(&message(&[0]), Call::BeginExecution), Ok(Answer::Done(()))));
+        assert!(matches!(read(&message(&[0]), Call::BeginExecution), Ok(Answer::Done(0, ()))));
         let failed = read(&message(&[-1, 13]), Call::BeginExecution);
         assert!(matches!(failed, Ok(Answer::Failed(13))));
-        assert!(matches!(read(&message(&[-3]), Call::Event(&ad)), Ok(Answer::Done(()))));
+        assert!(matches!(read(&message(&[-3]), Call::Event(&ad)), Ok(Answer::Done(-3, ()))));
         for bad in [&[][..], &[-1], &[0, 0]] {
             assert!(read(&message(bad), Call::BeginExecution).is_err(), "{bad:?}");
         }

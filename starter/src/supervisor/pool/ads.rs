@@ -1,6 +1,6 @@
 //! What the shadow and the startd are told, as ads (23.9.6 and 25.14.1).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +16,7 @@ use crate::report::{Disk, Sample};
 use crate::{abilities, version};
 
 use super::ending::Ending;
+use super::monitors;
 
 /// Longest time between two updates that is promised, as a multiple of the usual one: updates may
 /// take a tenth of the time.
@@ -113,6 +114,8 @@ pub(super) struct Figures {
     window: VecDeque<(Instant, Sample)>,
     /// The last look at its sandbox.
     disk: Disk,
+    /// What the startd's monitors measure of the slot's resources.
+    monitored: ClassAd,
     /// The end, and how long the job ran.
     ended: Option<(Ended, Duration)>,
 }
@@ -128,6 +131,7 @@ impl Figures {
             sample: Sample { processes: 1, ..Sample::default() },
             window: VecDeque::new(),
             disk: Disk::default(),
+            monitored: ClassAd::new(),
             ended: None,
         }
     }
@@ -150,6 +154,11 @@ impl Figures {
         while self.window.get(1).is_some_and(|(when, _)| when.elapsed() > WINDOW) {
             self.window.pop_front();
         }
+    }
+
+    /// A look at the slot by the startd, if it has taken one.
+    pub(super) fn monitor(&mut self, snapshot: &[u8], resources: &BTreeSet<String>) {
+        self.monitored.update(&monitors::usage(snapshot, resources));
     }
 
     /// The end, with the kernel's own figures.
@@ -222,6 +231,7 @@ impl Figures {
         let mut ad = ClassAd::new();
         self.space(&mut ad);
         ad.insert_value("CpusUsage", self.cpus());
+        ad.update(&self.monitored);
         ad
     }
 
@@ -241,6 +251,7 @@ impl Figures {
         ad.insert_value("CpusUsage", self.cpus());
         self.statistics(&mut ad);
         self.space(&mut ad);
+        ad.update(&self.monitored);
         ad
     }
 

@@ -9,6 +9,8 @@
 
 mod ads;
 mod ending;
+mod monitors;
+mod streams;
 mod wait;
 
 use std::net::{IpAddr, TcpStream};
@@ -22,6 +24,7 @@ use zeroize::Zeroizing;
 
 use self::ads::Figures;
 use self::ending::{Ending, How};
+use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
 use crate::host::{self, run_as};
@@ -30,7 +33,7 @@ use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, SessionTexts, Shadow};
 use crate::parent::startd::{Machine, Release, Startd};
-use crate::plan::{self, Host, Inputs, Plan, Root, Sandbox, Stdio};
+use crate::plan::{self, Host, Inputs, Plan, Sandbox, Stdio};
 use crate::transfer::{Core, Delivered, Destination, Input, Output, Peer, Reach, Source};
 use crate::version;
 
@@ -49,11 +52,9 @@ const JOB_NOT_STARTED: i32 = 108;
 
 /// First release whose shadow takes files of a job that failed.
 const FAILURE_FILES: Release = Release(24, 1);
-/// How often a transfer of output is begun anew after its connection was lost.
-const DELIVERIES: u32 = 5;
-/// How long a shadow that was told of an error may take to have this starter ended. 25.14.1 takes ten
-/// seconds.
-const FAREWELL: Duration = Duration::from_secs(60);
+/// How often a transfer of output is tried whose connection is lost, with pauses that begin with a
+/// second and double each time: two minutes.
+const DELIVERIES: u32 = 8;
 
 /// Longest that the end of the job is kept from the shadow while the sandbox is removed.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -72,7 +73,11 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
-    /// A message of the shadow has come.
+    /// The job's standard files that go over the shadow while it runs.
+    streams: Vec<Streamed>,
+    /// A message of the shadow is waited for.
+    asked: bool,
+    /// It has come.
     answered: bool,
     lost: Option<Lost>,
 }
@@ -166,6 +171,8 @@ impl<'a> Pool<'a> {
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
+            asked: false,
+            streams: Vec::new(),
             answered: false,
             lost: None,
         })
@@ -175,12 +182,7 @@ impl<'a> Pool<'a> {
     pub(crate) fn run(mut self) -> u8 {
         let code = match self.life() {
             Ok(()) => EXIT_OK,
-            Err(Broken::NotStarted) => self.not_started(),
-            Err(Broken::Failed(failure)) => self.failed(&failure),
-            Err(Broken::Lost(Lost(why))) => {
-                tracing::error!("lost the connection with the shadow: {why}");
-                EXIT_LOST
-            }
+            Err(broken) => self.broken(broken),
         };
         // Whatever runs still is ended by this.
         let gone = self.desk.order(&Order::Finish).and_then(|()| self.desk.gone());
@@ -195,15 +197,16 @@ impl<'a> Pool<'a> {
 
     fn life(&mut self) -> Result<(), Broken> {
         let assignment = self.assignment()?;
-        let Assignment { job, shadow, peer, .. } = &assignment;
+        let Assignment { job, plan, shadow, peer } = &assignment;
         self.fetched(job)?;
         self.stop_if_asked()?;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
         match self.report()? {
-            Report::Opened => {}
+            Report::Opened { .. } => {}
             other => return Err(unexpected(&other).into()),
         }
+        self.open_streams(job, plan)?;
         // The cell is made while the shadow takes note.
         self.desk.order(&Order::Ready)?;
         self.not_too_soon(job)?;
@@ -218,39 +221,57 @@ impl<'a> Pool<'a> {
         self.figures = Some(Figures::new(pid));
         let ended = self.running()?;
         self.stage = Stage::Quiet;
+        self.close_streams()?;
 
-        let requeue = self.ending.is_under_way();
+        // Orders that come later don't make it another end.
+        let by_itself = !self.ending.is_under_way();
+        if let Some(hold) = self.untold_hold() {
+            self.call(&Call::UserLog(&hold), |_| Ok(()))?;
+        }
         if let Some(figures) = &self.figures {
             let reaped = figures.reaped(self.knobs, &self.ending, *shadow);
             self.update(reaped)?;
         }
-        self.call(&Call::Event(&ads::execution_exit()), |_| Ok(()))?;
+        self.tell(&Call::Event(&ads::execution_exit()))?;
         if let Some(figures) = &self.figures {
             let exited = figures.exited(self.knobs);
             self.update(exited)?;
         }
         // Not sooner: a shadow that hasn't seen the end of the input's transfer yet, which comes from a
         // process of its own, gives up the job when that of the output begins.
-        let delivered = match (peer, self.wanted(job, ended, *shadow)) {
-            (Some(peer), Some(wanted)) => Some(self.deliver(&assignment, peer, pid, wanted)?),
+        let wanted = if by_itself {
+            wanted_of_ended(job, ended, *shadow)
+        } else {
+            self.wanted_of_evicted(job)
+        };
+        let delivered = match (peer, wanted) {
+            (Some(peer), Some(wanted)) => {
+                let mut output = self.output(job, plan, pid);
+                output.is_final = by_itself || self.ending.wants_final_output();
+                if wanted == Wanted::OfFailure {
+                    output.list = Some(job.failure_files.iter().map(Into::into).collect());
+                }
+                self.deliver(peer, &output)?
+            }
             _ => None,
         };
         self.desk.order(&Order::Finish)?;
         self.settle(peer.is_some())?;
-        if let Some(why) = self.ending.hold.clone() {
-            // The shadow was told, and hears nothing after that.
-            tracing::info!("held: {}", why.text);
+        let last = self.last_words(delivered.as_ref());
+        self.startd.finish(&last);
+        if self.ending.hold_told {
+            // The shadow hears nothing after that.
             return Ok(());
         }
         let reason = match &delivered {
-            _ if requeue => JOB_SHOULD_REQUEUE,
+            _ if !by_itself => JOB_SHOULD_REQUEUE,
             Some(Delivered { core: Some(_), .. }) => JOB_COREDUMPED,
+            // Somebody was in a hurry.
+            None if wanted.is_some() && peer.is_some() => JOB_SHOULD_REQUEUE,
             _ => JOB_EXITED,
         };
-        let last = self.last_words(delivered.as_ref());
-        self.startd.finish(&last);
         let exit = JobExit { status: ads::wait_status(ended), reason, ad: &last };
-        self.call(&Call::JobExit(exit), |_| Ok(()))?;
+        self.tell(&Call::JobExit(exit))?;
         tracing::info!("told the shadow that the job is over (reason {reason})");
         Ok(())
     }
@@ -292,7 +313,7 @@ impl<'a> Pool<'a> {
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
         self.fetch(&job, &plan, peer.as_deref())?;
         let mut first = ads::provisioned(&machine.slot, &plan);
-        self.call(&Call::JobUpdate(&first), |_| Ok(()))?;
+        self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
         first.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
         self.startd.update(&first);
@@ -427,8 +448,9 @@ impl<'a> Pool<'a> {
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
         loop {
             match self.desk.report() {
-                Some(Report::Ended { ended, disk }) => {
+                Some(Report::Ended { ended, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
+                        figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         tracing::info!(
                             "Process exited, pid={}, {}",
                             figures.pid(),
@@ -438,8 +460,9 @@ impl<'a> Pool<'a> {
                     }
                     return Ok(ended.status);
                 }
-                Some(Report::Measured { sample, disk }) => {
+                Some(Report::Measured { sample, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
+                        figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         figures.look(sample, disk);
                         let ad = figures.running(self.knobs);
                         self.update(ad)?;
@@ -457,7 +480,11 @@ impl<'a> Pool<'a> {
                 self.desk.order(&Order::Measure)?;
                 due = Instant::now() + interval(self.knobs.starter_update_interval);
             }
-            self.wait(Some(due))?;
+            self.stream()?;
+            // One may have come while the shadow was waited for.
+            if !self.desk.has_report() {
+                self.wait_also(Some(due), true)?;
+            }
             if let Some(lost) = self.lost.take() {
                 return Err(lost.into());
             }
@@ -472,34 +499,24 @@ impl<'a> Pool<'a> {
         Some(ads::error(&failure, why.code, why.subcode))
     }
 
-    fn wanted(&self, job: &Job, ended: Status, shadow: Option<Release>) -> Option<Wanted> {
+    /// What a job wants back that was made to end.
+    fn wanted_of_evicted(&self, job: &Job) -> Option<Wanted> {
         let transfer = job.transfer.as_ref()?;
-        match (self.ending.how, transfer.when) {
-            (None, When::Success) if !job.succeeded(ended) => {
-                // Older ones want nothing then.
-                shadow.is_some_and(|release| release >= FAILURE_FILES).then_some(Wanted::OfFailure)
-            }
-            (None, _) => Some(Wanted::Output),
-            (Some(How::Soft), When::ExitOrEvict) => Some(Wanted::Output),
-            (Some(How::Soft), _) => self.ending.wants_final_output().then_some(Wanted::Output),
-            (Some(How::Hard), _) => None,
-        }
+        let is_wanted = match (self.ending.how, transfer.when) {
+            (Some(How::Hard), _) => false,
+            (_, When::ExitOrEvict) => true,
+            _ => self.ending.wants_final_output(),
+        };
+        is_wanted.then_some(Wanted::Output)
     }
 
-    fn deliver(
-        &mut self,
-        assignment: &Assignment,
-        peer: &Peer,
-        pid: i32,
-        wanted: Wanted,
-    ) -> Result<Delivered, Broken> {
-        let Assignment { job, plan, .. } = assignment;
-        let mut output = self.output(job, plan, pid);
-        if wanted == Wanted::OfFailure {
-            output.list = Some(job.failure_files.iter().map(Into::into).collect());
-        }
-        let mut turn = 1;
-        loop {
+    /// Brings output to the shadow; `None` if the job had to end at once meanwhile.
+    fn deliver(&mut self, peer: &Peer, output: &Output) -> Result<Option<Delivered>, Broken> {
+        let mut pause = Duration::from_secs(1);
+        for turn in 1.. {
+            if self.ending.how == Some(How::Hard) {
+                break;
+            }
             let destination = Destination::Shadow(Box::new(peer.clone()), output.clone());
             self.stage = Stage::Delivering;
             self.desk.order(&Order::Deliver(destination))?;
@@ -512,20 +529,35 @@ impl<'a> Pool<'a> {
                     for warning in &delivered.warnings {
                         tracing::warn!("output: {warning}");
                     }
-                    return Ok(delivered);
+                    return Ok(Some(delivered));
                 }
                 Ok(other) => return Err(unexpected(&other).into()),
+                // What was ended on purpose is no failure.
+                Err(Broken::Failed(_)) if self.ending.how == Some(How::Hard) => break,
                 Err(Broken::Failed(failure))
-                    if failure.disposition == Disposition::Elsewhere
-                        && turn < DELIVERIES
-                        && self.ending.how != Some(How::Hard) =>
+                    if failure.disposition == Disposition::Elsewhere && turn < DELIVERIES =>
                 {
-                    tracing::warn!("{failure}; once more");
-                    turn += 1;
+                    tracing::warn!("{failure}; once more in {} s", pause.as_secs());
+                    self.pause(pause)?;
+                    pause *= 2;
                 }
                 Err(broken) => return Err(broken),
             }
         }
+        tracing::warn!("output is left behind: the job has to end at once");
+        Ok(None)
+    }
+
+    /// Lets time pass, unless the job has to end at once.
+    fn pause(&mut self, time: Duration) -> Result<(), Broken> {
+        let end = Instant::now() + time;
+        while Instant::now() < end && self.ending.how != Some(How::Hard) {
+            self.wait(Some(end))?;
+            if let Some(lost) = self.lost.take() {
+                return Err(lost.into());
+            }
+        }
+        Ok(())
     }
 
     fn output(&self, job: &Job, plan: &Plan, pid: i32) -> Output {
@@ -536,20 +568,21 @@ impl<'a> Pool<'a> {
         Output {
             sandbox: plan.sandbox.path(),
             list: transfer.output,
-            standard: [out.is_some(), err.is_some() && out != err],
+            standard: [
+                out.is_some() && !job.streams[1],
+                err.is_some() && out != err && !job.streams[2],
+            ],
             program: name.filter(|_| transfer.executable),
             hidden: Vec::new(),
             earlier: job.spooled.iter().map(Into::into).collect(),
             preserve_paths: transfer.preserve_paths,
-            is_final: !self.ending.is_under_way() || self.ending.wants_final_output(),
+            is_final: true,
             core: Some(Core {
                 found: cores.map(Into::into).to_vec(),
                 name: format!("core.{}.{}", job.cluster, job.proc).into(),
             }),
-            reach: match plan.root {
-                Root::Host => Reach::Account,
-                Root::Named(_) => Reach::Sandbox,
-            },
+            // As far as the job could see, with its own rights.
+            reach: Reach::Account,
         }
     }
 
@@ -579,21 +612,43 @@ impl<'a> Pool<'a> {
         ad.insert_value("StarterIpAddr", self.startd.address().to_string());
         ads::vacated(&mut ad, &self.ending);
         self.startd.update(&ad);
-        self.call(&Call::JobUpdate(&ad), |_| Ok(()))
+        self.tell(&Call::JobUpdate(&ad))
     }
 
-    /// The order to end came before the program was started.
-    fn not_started(&mut self) -> u8 {
-        let ad = self.last_words(None);
-        self.startd.finish(&ad);
-        let reason = JOB_NOT_STARTED;
-        match self.call(&Call::JobExit(JobExit { status: 0, reason, ad: &ad }), |_| Ok(())) {
-            Ok(()) => EXIT_OK,
-            Err(_) => EXIT_LOST,
+    /// The last words of a life that ended early; the exit code.
+    fn broken(&mut self, broken: Broken) -> u8 {
+        match broken {
+            Broken::NotStarted => match self.not_started() {
+                Ok(()) => EXIT_OK,
+                Err(broken) => self.broken(broken),
+            },
+            Broken::Failed(failure) => self.failed(&failure),
+            Broken::Lost(Lost(why)) => {
+                let ad = self.last_words(None);
+                self.startd.finish(&ad);
+                if self.ending.is_under_way() {
+                    // The claim is as good as before: nobody waited for more than the end.
+                    tracing::warn!("the shadow did not wait for the end of the job: {why}");
+                    return EXIT_OK;
+                }
+                tracing::error!("lost the connection with the shadow: {why}");
+                EXIT_LOST
+            }
         }
     }
 
-    /// Tells the shadow why the job can't go on, and waits until it has this starter ended.
+    /// The order to end came before the program was started.
+    fn not_started(&mut self) -> Result<(), Broken> {
+        let ad = self.last_words(None);
+        self.startd.finish(&ad);
+        if let Some(hold) = self.untold_hold() {
+            return self.call(&Call::UserLog(&hold), |_| Ok(()));
+        }
+        self.tell(&Call::JobExit(JobExit { status: 0, reason: JOB_NOT_STARTED, ad: &ad }))
+    }
+
+    /// Tells the shadow why the job can't go on. It has nothing to say to that: a shadow of 25.14.1 waits
+    /// ten seconds for this starter to be gone, and only then the job is held.
     fn failed(&mut self, failure: &Failure) -> u8 {
         tracing::error!("{}: {failure}", failure.step);
         let (code, subcode) = match failure.disposition {
@@ -601,15 +656,11 @@ impl<'a> Pool<'a> {
             Disposition::Elsewhere => (hold::STARTER_ERROR, 0),
         };
         let event = ads::error(failure, code, subcode);
-        if self.call(&Call::UserLog(&event), |_| Ok(())).is_err() {
-            return EXIT_LOST;
+        if let Err(Broken::Lost(lost)) = self.call(&Call::UserLog(&event), |_| Ok(())) {
+            return self.broken(lost.into());
         }
-        let end = Instant::now() + FAREWELL;
-        while !self.ending.is_under_way() && self.lost.is_none() && Instant::now() < end {
-            if self.wait(Some(end)).is_err() {
-                break;
-            }
-        }
+        // A job that runs still doesn't run on meanwhile; where the launcher is gone it doesn't.
+        let _ = self.desk.order(&Order::Finish);
         let ad = self.last_words(None);
         self.startd.finish(&ad);
         EXIT_OK
@@ -618,6 +669,16 @@ impl<'a> Pool<'a> {
     fn stop_if_asked(&self) -> Result<(), Broken> {
         if self.ending.is_under_way() { Err(Broken::NotStarted) } else { Ok(()) }
     }
+}
+
+/// What a job wants back that ended by itself.
+fn wanted_of_ended(job: &Job, ended: Status, shadow: Option<Release>) -> Option<Wanted> {
+    let transfer = job.transfer.as_ref()?;
+    if transfer.when == When::Success && !job.succeeded(ended) {
+        // Older shadows want nothing then.
+        return shadow.is_some_and(|release| release >= FAILURE_FILES).then_some(Wanted::OfFailure);
+    }
+    Some(Wanted::Output)
 }
 
 fn slot_name(slot: &ClassAd) -> String {

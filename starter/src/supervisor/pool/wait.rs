@@ -7,14 +7,16 @@ use condor_cedar::{Error, Reader};
 use nix::sys::signal::Signal;
 
 use super::ending::How;
+use super::streams::Streamed;
 use super::{Broken, Pool, Stage};
 use crate::failure::{Failure, Step};
 use crate::launcher::message::{Order, Report};
 use crate::parent::shadow::{Answer, Call, Lost};
 use crate::parent::startd::Asked;
 
-/// How long a shadow may take for an answer: its schedd may be busy.
-const ANSWER: Duration = Duration::from_secs(300);
+/// How long a shadow may take for an answer once the job is to end at once: a startd kills a starter
+/// ten seconds (25.14.1) or thirty (23.9.6) after it has said so.
+const HURRY: Duration = Duration::from_secs(5);
 
 impl Pool<'_> {
     /// Has the shadow do something that it must be able to do.
@@ -31,9 +33,7 @@ impl Pool<'_> {
             return Ok(T::default());
         }
         self.try_call(call, read)?.map_err(|errno| {
-            let errno = i32::try_from(errno).unwrap_or(0);
-            let text = nix::errno::Errno::from_raw(errno).desc();
-            let message = format!("the shadow refused {} (errno {errno}: {text})", call.name());
+            let message = format!("the shadow refused {} ({})", call.name(), describe(errno));
             Broken::Failed(Failure::host(Step::Internal, message))
         })
     }
@@ -44,24 +44,65 @@ impl Pool<'_> {
         call: &Call<'_>,
         read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<Result<T, i64>, Broken> {
+        Ok(self.ask(call, read)?.map(|(_, value)| value))
+    }
+
+    /// The same, with the number that the shadow gave.
+    pub(super) fn ask<T>(
+        &mut self,
+        call: &Call<'_>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<Result<(i64, T), i64>, Broken> {
+        if let Some(lost) = self.lost.take() {
+            return Err(lost.into());
+        }
+        if self.shadow.step()? {
+            return Err(unasked().into());
+        }
         self.shadow.send(call)?;
         tracing::debug!("asked the shadow for {}", call.name());
-        let end = Instant::now() + ANSWER;
+        self.asked = true;
+        let answered = self.answer(call);
+        self.asked = false;
+        answered?;
+        match Answer::read(self.shadow.message(), call, read) {
+            Ok(Answer::Done(number, value)) => Ok(Ok((number, value))),
+            Ok(Answer::Failed(errno)) => Ok(Err(errno)),
+            Err(error) => Err(Lost(format!("its answer to {}: {error}", call.name())).into()),
+        }
+    }
+
+    /// Tells the shadow something, which it may decline: no reason to do anything else with the job.
+    pub(super) fn tell(&mut self, call: &Call<'_>) -> Result<(), Broken> {
+        if let Err(errno) = self.try_call(call, |_| Ok(()))? {
+            let text = describe(errno);
+            tracing::warn!("the shadow refused {} ({text})", call.name());
+        }
+        Ok(())
+    }
+
+    /// Waits for the answer: as long as an admin lets it take, or until the job has to end at once.
+    fn answer(&mut self, call: &Call<'_>) -> Result<(), Broken> {
+        let asked = Instant::now();
+        let usual = u64::try_from(self.knobs.starter_upload_timeout).unwrap_or(0);
+        let mut patience = Duration::from_secs(usual.max(1));
+        let mut hurry = false;
         while !std::mem::take(&mut self.answered) {
             if let Some(lost) = self.lost.take() {
                 return Err(lost.into());
             }
+            if !hurry && self.ending.how == Some(How::Hard) {
+                hurry = true;
+                patience = patience.min(asked.elapsed() + HURRY);
+            }
+            let end = asked + patience;
             if Instant::now() >= end {
-                let name = call.name();
-                return Err(Lost(format!("no answer to {name} in {} s", ANSWER.as_secs())).into());
+                let (name, time) = (call.name(), asked.elapsed().as_secs());
+                return Err(Lost(format!("no answer to {name} in {time} s")).into());
             }
             self.wait(Some(end))?;
         }
-        match Answer::read(self.shadow.message(), call, read) {
-            Ok(Answer::Done(value)) => Ok(Ok(value)),
-            Ok(Answer::Failed(errno)) => Ok(Err(errno)),
-            Err(error) => Err(Lost(format!("its answer to {}: {error}", call.name())).into()),
-        }
+        Ok(())
     }
 
     /// The launcher's next report.
@@ -81,10 +122,24 @@ impl Pool<'_> {
     /// Waits until something has happened, or until the time has come, and does what somebody asked
     /// for.
     pub(super) fn wait(&mut self, until: Option<Instant>) -> Result<(), Failure> {
-        let until = [until, self.startd.due(), self.ending.kill_at].into_iter().flatten().min();
+        self.wait_also(until, false)
+    }
+
+    /// The same, and if it is asked for until one of the job's streams has something to be done.
+    pub(super) fn wait_also(
+        &mut self,
+        until: Option<Instant>,
+        streams: bool,
+    ) -> Result<(), Failure> {
+        // A job that is gone needs no killing.
+        let kill = self.ending.kill_at.filter(|_| matches!(self.stage, Stage::Running(_)));
+        let until = [until, self.startd.due(), kill].into_iter().flatten().min();
         let mut sources = self.startd.sources();
         if self.lost.is_none() && !self.answered {
             sources.push(self.shadow.source());
+        }
+        if streams {
+            sources.extend(self.streams.iter().map(Streamed::source));
         }
         self.desk.wait(until, &sources)?;
         drop(sources);
@@ -101,6 +156,7 @@ impl Pool<'_> {
         }
         if self.lost.is_none() && !self.answered {
             match self.shadow.step() {
+                Ok(true) if !self.asked => self.lost = Some(unasked()),
                 Ok(answered) => self.answered = answered,
                 Err(lost) => self.lost = Some(lost),
             }
@@ -152,4 +208,15 @@ impl Pool<'_> {
             (None, _) => Ok(()),
         }
     }
+}
+
+/// What a shadow says then would be taken for the answer to the next request.
+fn unasked() -> Lost {
+    Lost("it spoke without being asked".to_owned())
+}
+
+/// An errno of the shadow.
+fn describe(errno: i64) -> String {
+    let number = i32::try_from(errno).unwrap_or(0);
+    format!("errno {errno}: {}", nix::errno::Errno::from_raw(number).desc())
 }

@@ -106,7 +106,7 @@ fn start<'a>(
     work: impl FnOnce(&Link) -> Work,
 ) -> Result<Running, Failure> {
     role.keep.push(link.as_fd());
-    Running::start(direction, &role, || work(link), Work::from)
+    Running::start(direction, &role, None, || work(link), Work::from)
 }
 
 /// Keeps what a process has to say short.

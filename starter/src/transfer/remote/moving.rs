@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::sys::privilege::Ids;
 use crate::transfer::Moved;
 use crate::transfer::fault::Direction;
-use crate::transfer::process::{Keeps, Role, Running};
+use crate::transfer::process::{Entrance, Keeps, Role, Running};
 
 /// A transfer under way.
 #[derive(Debug)]
@@ -27,25 +27,29 @@ pub(crate) fn begin_fetch(
     let running = Running::start(
         direction,
         &role(ids, sandbox),
+        None,
         || super::fetch(peer, what, sandbox, &mut |_| {}),
         Err,
     )?;
     Ok(Transferring { running, direction })
 }
 
-/// Begins to deliver the job's output in the same way. `before`: what was in the sandbox when the job
-/// started.
+/// Begins to deliver the job's output in the same way, from where the job saw it: links and absolute
+/// paths lead where they led for the job, and to no other job's sandbox. `before`: what was in the
+/// sandbox when the job started.
 pub(crate) fn begin_delivery(
     peer: &Peer,
     what: &Output,
     before: &Catalogue,
     ids: &Ids,
     sandbox: BorrowedFd<'_>,
+    entrance: Option<&Entrance<'_>>,
 ) -> Result<Transferring, Failure> {
     let direction = Direction::Out;
     let running = Running::start(
         direction,
         &role(ids, sandbox),
+        entrance,
         || super::deliver(peer, what, sandbox, before, &mut |_| {}),
         Err,
     )?;
