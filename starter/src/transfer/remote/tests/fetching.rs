@@ -23,6 +23,50 @@ fn fetched(
     (result, shadow.join().unwrap())
 }
 
+/// The shadow's process has ended before the starter goes on; one that doesn't end is left alone.
+#[test]
+fn the_end_of_the_connection_is_waited_for() {
+    for (stays, least, most) in [(200, 200, 900), (3000, 900, 2900)] {
+        let sandbox = Sandbox::new();
+        let (peer, shadow) = shadow(move |shadow| {
+            shadow.send_head();
+            let ack = shadow.end_of_input();
+            thread::sleep(Duration::from_millis(stays));
+            ack
+        });
+        let start = std::time::Instant::now();
+        sandbox.fetch(&peer).unwrap();
+        let took = start.elapsed().as_millis();
+        assert!((least..most).contains(&took), "{took} ms");
+        shadow.join().unwrap();
+    }
+}
+
+/// A file that comes in pieces, with pauses, in which the end of what comes is less than what a read
+/// waits for.
+#[test]
+fn a_large_file_may_be_slow() {
+    for rest in [0, 1, 4091, 131_071, 131_072, 262_143] {
+        let sandbox = Sandbox::new();
+        let sent: Vec<u8> = (0..=250).cycle().take(3 * 262_144 + rest).collect();
+        let expected = sent.clone();
+        let start = std::time::Instant::now();
+        let (result, _) = fetched(&sandbox, move |shadow| {
+            shadow.send_item(1, b"large");
+            shadow.send_int(0o644);
+            shadow.send(&[number(i64::try_from(sent.len()).unwrap()), number(262_144)].concat());
+            for chunk in sent.chunks(262_144) {
+                thread::sleep(Duration::from_millis(20));
+                shadow.send(chunk);
+            }
+        });
+        result.unwrap();
+        assert!(sandbox.read("large") == expected, "{rest}");
+        // A read that waits for what doesn't come gives up after ten seconds.
+        assert!(start.elapsed() < Duration::from_secs(8), "{rest}");
+    }
+}
+
 #[test]
 fn files_and_directories_arrive() {
     let sandbox = Sandbox::new();
