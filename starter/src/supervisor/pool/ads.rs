@@ -61,6 +61,7 @@ pub(super) fn starter(
         ["Name", "Machine", "MachineResources"].map(str::to_owned).to_vec();
     for resource in resources(slot) {
         names.push(format!("Assigned{resource}"));
+        names.push(format!("Available{resource}"));
         names.push(resource);
     }
     copy(&mut ad, slot, &names);
@@ -382,21 +383,26 @@ mod tests {
     }
 
     #[test]
-    fn resources_of_the_slot_are_told() {
+    fn the_shadow_learns_what_the_slot_has() {
         let slot = ClassAd::parse_old(
-            "Cpus = 2\nMemory = 64\nSwap = 1\nTokens = 3\nAssignedTokens = \"a,b,c\"\n\
-             MachineResources = \"Cpus Memory Swap Tokens\"\n",
+            "Name = \"slot1_1@here\"\nCpus = 2\nMemory = 64\nTokens = 3\nSecret = 1\n\
+             AssignedTokens = \"a,b,c\"\nAvailableTokens = { Tokens_d }\n\
+             MachineResources = \"Cpus Memory Tokens\"\nClaimId = \"x#1#y\"\n",
         )
         .unwrap();
-        let text = {
-            let mut ad = ClassAd::new();
-            for resource in resources(&slot) {
-                ad.insert_value(resource.as_str(), 1);
+        let knobs = Knobs::from_text("UID_DOMAIN = here\n");
+        for (release, nested) in [(Release(23, 9), false), (Release(25, 14), true)] {
+            let scratch = Path::new("/execute/dir_1");
+            let ad = starter(&slot, "<127.0.0.1:1>", scratch, &knobs, Some(release));
+            for (name, value) in
+                [("Cpus", "2"), ("Memory", "64"), ("Tokens", "3"), ("AssignedTokens", "\"a,b,c\"")]
+            {
+                assert_eq!(ad.get(name).unwrap().to_string(), value, "{name}");
             }
-            ad.to_old_string()
-        };
-        for name in ["Cpus", "Memory", "Swap", "Tokens"] {
-            assert!(text.contains(name), "{text}");
+            assert!(ad.contains("AvailableTokens") && !ad.contains("Secret"));
+            assert_eq!(ad.eval_string("Name").as_deref(), Some("slot1_1@here"));
+            assert_eq!(ad.contains("SlotAd"), nested);
+            assert!(!ad.to_old_string().contains("x#1#y"), "the claim's secret is told");
         }
     }
 }
