@@ -59,10 +59,10 @@ macro_rules! knobs {
             /// SLOTn_CPU_AFFINITY: the CPUs of each slot, by the slot's name in capitals.
             #[serde(skip)]
             pub(crate) slot_affinity: BTreeMap<String, String>,
-            /// ENVIRONMENT_FOR_Assigned<resource>, by the resource's name in small letters.
+            /// `ENVIRONMENT_FOR_Assigned<resource>`, by the resource's name in small letters.
             #[serde(skip)]
             pub(crate) resource_environment: BTreeMap<String, ResourceEnvironment>,
-            /// Resources that STARTD_CRON_<job>_METRICS have the startd measure.
+            /// Resources that `STARTD_CRON_<job>_METRICS` have the startd measure.
             #[serde(skip)]
             pub(crate) monitored_resources: BTreeSet<String>,
             /// Whether STARTER_LOG is set for this starter's local name alone.
@@ -148,7 +148,7 @@ knobs! {
     USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
     /// Added to a job's niceness, 0 to 19: an expression over the job ad.
     JOB_RENICE_INCREMENT job_renice_increment: Option<String> = Text "";
-    /// Keep a job on the CPUs of its slot: those of ASSIGN_CPU_AFFINITY or SLOT<n>_CPU_AFFINITY, else the one of the slot's number.
+    /// Keep a job on the CPUs of its slot: those of ASSIGN_CPU_AFFINITY or SLOTn_CPU_AFFINITY, else the one of the slot's number.
     ENFORCE_CPU_AFFINITY enforce_cpu_affinity: bool = Boolean "False";
     /// The slot's CPUs by number; the startd sets it where ASSIGN_CPU_AFFINITY is True.
     STARTD_ASSIGNED_AFFINITY startd_assigned_affinity: Option<String> = Text "";
@@ -372,9 +372,9 @@ impl Knob {
 /// Which variables tell a job what it was assigned of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ResourceEnvironment {
-    /// ENVIRONMENT_FOR_Assigned<resource>: names, with substitutions.
+    /// `ENVIRONMENT_FOR_Assigned<resource>`: names, with substitutions.
     pub(crate) variables: String,
-    /// ENVIRONMENT_VALUE_FOR_UnAssigned<resource>: their value where there is nothing assigned.
+    /// `ENVIRONMENT_VALUE_FOR_UnAssigned<resource>`: their value where there is nothing assigned.
     pub(crate) unassigned: String,
 }
 

@@ -8,7 +8,8 @@ use crate::failure::{Failure, Step};
 use crate::job::Variables;
 use crate::knobs::Knobs;
 
-/// Sets `_CONDOR_Assigned<resource>` and the variables of ENVIRONMENT_FOR_Assigned<resource>.
+/// Sets `_CONDOR_Assigned<resource>` and the variables of
+/// `ENVIRONMENT_FOR_Assigned<resource>`.
 pub(super) fn publish(
     all: &mut Variables,
     machine: &ClassAd,

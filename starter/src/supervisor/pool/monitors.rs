@@ -1,4 +1,4 @@
-//! What the startd's monitors (STARTD_CRON_<job>_METRICS) measure of the resources of a slot. The
+//! What the startd's monitors (`STARTD_CRON_<job>_METRICS`) measure of the resources of a slot. The
 //! startd leaves its view of the slot in a file, from which starter and shadow learn it (23.9.6 and
 //! 25.14.1).
 

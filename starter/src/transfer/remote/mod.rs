@@ -1,7 +1,7 @@
 //! HTCondor's file transfer with a shadow, both ways.
 //!
 //! A process that has the account of the job for good, and holds no more than the sandbox's
-//! directory, connects to the shadow and calls [`fetch`] or [`deliver`]. So whatever a shadow sends
+//! directory, connects to the shadow and calls [`fetch()`] or [`deliver()`]. So whatever a shadow sends
 //! and whatever a job leaves in its sandbox, no file is opened with other rights than the job's.
 //!
 //! | sent by | message |
