@@ -111,7 +111,8 @@ fn output_is_taken_from_where_the_job_saw_it() {
         machine.give(&secret, ALICE);
         machine.give(&neighbour, ALICE);
         let mut setup = Setup::new(&format!(
-            "ln -s {} leak; ln -s /etc/passwd ok; echo own > /tmp/own",
+            "ln -s {} leak; ln -s ../dir_1/secret up; ln -s ../../dir_1/secret up2; \
+             ln -s /etc/passwd ok; echo own > /tmp/own",
             secret.display()
         ));
         setup.release = release;
@@ -126,7 +127,9 @@ fn output_is_taken_from_where_the_job_saw_it() {
             assert_eq!(ended.output("own").as_deref(), Some(&b"own\n"[..]), "{ended}");
         } else {
             assert!(ended.output("ok").is_some_and(|text| !text.is_empty()), "{ended}");
-            assert_eq!(ended.output("leak"), None, "{ended}");
+            for name in ["leak", "up", "up2"] {
+                assert_eq!(ended.output(name), None, "{name}: {ended}");
+            }
         }
     }
 }

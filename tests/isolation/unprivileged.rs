@@ -1,6 +1,7 @@
 //! A starter that isn't root: as much isolation as such a process can have, and never less than was
 //! demanded.
 
+use std::fs;
 use std::process::Command;
 
 use cloister_tests::{ALICE, Job, Machine, NamedRoot, Ran};
@@ -198,4 +199,19 @@ fn execute_of_somebody_else_is_refused() {
     let reason = run(&machine, &Job::sh("echo ran")).refused();
     assert!(reason.contains(&format!("{}", machine.execute().display())), "{reason}");
     assert!(reason.contains("(errno=13:"), "{reason}");
+}
+
+/// Where an admin wants no namespaces, none is made: not one for users either, in which the files of
+/// root would seem nobody's.
+#[test]
+fn no_namespace_is_made_where_none_is_wanted() {
+    let Some(mut machine) = Machine::new() else { return };
+    machine.set_knob("PER_JOB_NAMESPACES", "False");
+    machine.owned_by(ALICE);
+    let job = Job::sh("for n in user mnt pid; do readlink /proc/self/ns/$n; done");
+    let ran = machine.run_with(machine.starter_as(ALICE), &job);
+    let own = ["user", "pid"].map(|name| fs::read_link(format!("/proc/self/ns/{name}")).unwrap());
+    for namespace in own {
+        assert!(ran.ok().contains(namespace.to_str().unwrap()), "{ran}");
+    }
 }

@@ -171,7 +171,7 @@ fn namespaces(
         uts: possible,
         cgroup: possible,
         net: possible && knobs.no_job_networking,
-        user,
+        user: possible && user,
     };
     Ok((namespaces, not_applied))
 }

@@ -25,8 +25,6 @@ pub(super) struct Ending {
     pub(super) hold: Option<Why>,
     /// The shadow knows of that.
     pub(super) hold_told: bool,
-    /// The job is being removed, and has a signal of its own for that.
-    pub(super) removed: bool,
     /// What was done about it.
     done: Option<How>,
     /// When the job is killed that was asked.
@@ -40,10 +38,7 @@ impl Ending {
             Asked::Soft(why) => (How::Soft, why),
             Asked::Hard(why) => (How::Hard, why),
             Asked::ParentGone => (How::Hard, None),
-            Asked::Remove => {
-                self.removed = true;
-                (How::Soft, None)
-            }
+            Asked::Remove => (How::Soft, None),
             Asked::Hold { why, soft } => {
                 let why = why.unwrap_or_else(|| Why {
                     text: "held by the execute machine".to_owned(),
@@ -120,7 +115,6 @@ mod tests {
         ending.take(Asked::Remove);
         assert_eq!(ending.next(Duration::ZERO), Some(How::Soft));
         assert_eq!(ending.next(Duration::ZERO), Some(How::Hard));
-        assert!(ending.removed);
     }
 
     #[test]

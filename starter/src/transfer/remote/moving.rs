@@ -1,9 +1,12 @@
 //! A transfer with the shadow as a process of its own.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 
 use super::{Catalogue, Delivered, Fetched, Input, Output, Peer};
-use crate::failure::Failure;
+use crate::failure::{Context, Failure, Step};
 use crate::sys::privilege::Ids;
 use crate::transfer::Moved;
 use crate::transfer::fault::Direction;
@@ -50,10 +53,32 @@ pub(crate) fn begin_delivery(
         direction,
         &role(ids, sandbox),
         entrance,
-        || super::deliver(peer, what, sandbox, before, &mut |_| {}),
+        || match entrance {
+            None => super::deliver(peer, what, sandbox, before, &mut |_| {}),
+            Some(_) => {
+                let seen = as_seen(&what.sandbox, sandbox)?;
+                super::deliver(peer, what, seen.as_fd(), before, &mut |_| {})
+            }
+        },
         Err,
     )?;
     Ok(Transferring { running, direction })
+}
+
+/// The sandbox, opened in the view of the job: what was opened outside leads, by `..`, to what is
+/// beside it on the machine.
+fn as_seen(path: &Path, sandbox: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let seen = openat(CWD, path, flags, Mode::empty()).at(Step::Output, path.display())?;
+    let (outside, inside) = (
+        fstat(sandbox).at(Step::Output, path.display())?,
+        fstat(&seen).at(Step::Output, path.display())?,
+    );
+    if (outside.st_dev, outside.st_ino) == (inside.st_dev, inside.st_ino) {
+        Ok(seen)
+    } else {
+        Err(Failure::host(Step::Output, format!("{}: not the job's sandbox", path.display())))
+    }
 }
 
 fn role<'a>(ids: &'a Ids, sandbox: BorrowedFd<'a>) -> Role<'a> {
