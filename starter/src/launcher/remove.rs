@@ -1,13 +1,12 @@
 //! Removing a directory tree, whatever a job left in it, without following a link, without entering
 //! another mount, and without needing more memory or descriptors for a deeper tree.
 
+use crate::sys::open::openat2;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, openat2, renameat, unlinkat,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, renameat, unlinkat};
 use rustix::io::Errno;
 
 /// How deep the walk goes before it brings what is below up to the top of the tree.

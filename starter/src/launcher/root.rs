@@ -6,14 +6,13 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{
-    CWD, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstat, fstatvfs, openat, openat2,
-};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstat, fstatvfs, openat};
 
 use super::view::Identity;
 
 use crate::failure::{Context, Failure, Reason, Step};
 use crate::plan::NamedRoot;
+use crate::sys::open::openat2;
 
 /// Walks to the root from `/`, one component at a time, without following a link. Each directory
 /// on the way must belong to root and be writable by nobody else, or lie on a read-only file system.

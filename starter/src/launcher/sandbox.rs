@@ -6,15 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-use rustix::fs::{
-    AtFlags, Mode, OFlags, ResolveFlags, chownat, mkdirat, openat, openat2, unlinkat,
-};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, chownat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::remove;
 use crate::failure::{Context, Failure, Step};
 use crate::plan::{Account, Plan, Sandbox};
 use crate::report::{self, Disk};
+use crate::sys::open::openat2;
 use crate::sys::privilege::{Borrowed, Ids};
 
 const DIRECTORY: OFlags =

@@ -5,11 +5,12 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, openat};
 use rustix::io::Errno;
 
 use crate::failure::{Context, Failure, Step, hold};
 use crate::plan::{Plan, Stdio};
+use crate::sys::open::openat2;
 use crate::sys::privilege::Borrowed;
 
 /// Standard input, output and error.

@@ -6,6 +6,7 @@ pub(crate) mod exec;
 pub(crate) mod inherited;
 pub(crate) mod keyring;
 pub(crate) mod mount;
+pub(crate) mod open;
 pub(crate) mod privilege;
 pub(crate) mod process;
 pub(crate) mod scope;

@@ -17,8 +17,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, fstat, mkdirat, openat, openat2,
-    readlinkat, symlinkat,
+    CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, fstat, mkdirat, openat, readlinkat,
+    symlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
@@ -31,6 +31,7 @@ use super::sandbox::Made;
 use crate::failure::{Context, Failure, Step};
 use crate::plan::{PidOne, Plan, Root, What};
 use crate::sys::mount::{Deny, attach, copy_tree, new_filesystem, restrict};
+use crate::sys::open::openat2;
 
 /// A directory with more entries than this is not rebuilt to add a mount point to it.
 const MAX_REBUILT_ENTRIES: usize = 1024;

@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2,
-    readlinkat, statat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, readlinkat,
+    statat,
 };
 use rustix::io::Errno;
 
@@ -20,6 +20,7 @@ use super::link::Link;
 use super::pair::Warnings;
 use crate::failure::Failure;
 use crate::plan::InputFile;
+use crate::sys::open::openat2;
 use crate::transfer::fault::{Act, Direction, Faults, Side, Trouble};
 
 /// NONBLOCK and NOCTTY: in case it isn't the regular file any more that was looked at.

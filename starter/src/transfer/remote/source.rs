@@ -2,6 +2,7 @@
 //!
 //! Nothing is opened to find out what it is: opening a FIFO waits, opening a device acts.
 
+use crate::sys::open::openat2;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -9,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat, statat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, readlinkat, statat,
 };
 use rustix::io::Errno;
 

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, fchmod, mkdirat, openat, openat2, statat,
-    unlinkat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, fchmod, mkdirat, openat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
+use crate::sys::open::openat2;
 use crate::transfer::names;
 
 /// Longest name with its directories: no system call takes a longer one.
