@@ -7,7 +7,7 @@ use crate::pool::machine;
 use nix::sys::signal::Signal;
 
 use crate::pool::files::{Deed, INPUT, OUTPUT};
-use crate::pool::shadow::{JOB_EXIT, JOB_UPDATE, ULOG};
+use crate::pool::shadow::{JOB_EXIT, JOB_UPDATE, STARTER_INFO, ULOG};
 use crate::pool::startd::Order;
 use crate::pool::{Event, NEW, OLD, Setup};
 
@@ -185,6 +185,28 @@ fn suspended_and_continued_twice_each() {
         let states: Vec<_> =
             ended.asked().filter_map(|request| request.ad.eval_string("JobState")).collect();
         assert!(states.starts_with(&["Suspended".into(), "Running".into()]), "{states:?}");
+    }
+}
+
+/// A job that is to be suspended before it has begun is so from its beginning.
+#[test]
+fn suspended_before_it_runs() {
+    for release in [OLD, NEW] {
+        let Some(machine) = machine() else { return };
+        let mut claim = setup(release, "sleep 1; exit 4").start(&machine);
+        claim.asked(STARTER_INFO);
+        claim.startd.order(Order::Raise(100));
+        let state = |state: &'static str| {
+            move |event: &Event| {
+                matches!(event, Event::Asked(request)
+                    if request.ad.eval_string("JobState").as_deref() == Some(state))
+            }
+        };
+        claim.until("suspended", state("Suspended"));
+        claim.startd.order(Order::Raise(101));
+        claim.until("going on", state("Exited"));
+        let ended = claim.end(&machine).code(0);
+        assert_eq!(ended.exit(), Some((4 << 8, 100)), "{ended}");
     }
 }
 

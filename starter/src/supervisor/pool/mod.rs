@@ -62,6 +62,8 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
+    /// The job is not to run just now.
+    suspended: bool,
     /// The job's standard files that go over the shadow while it runs.
     streams: Vec<Streamed>,
     /// A message of the shadow is waited for.
@@ -135,6 +137,7 @@ impl<'a> Pool<'a> {
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
+            suspended: false,
             asked: false,
             streams: Vec::new(),
             answered: false,
@@ -183,6 +186,7 @@ impl<'a> Pool<'a> {
         };
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.figures = Some(Figures::new(pid, *shadow));
+        self.suspend()?;
         let ended = self.running()?;
         self.stage = Stage::Quiet;
         self.close_streams()?;

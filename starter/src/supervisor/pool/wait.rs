@@ -168,20 +168,26 @@ impl Pool<'_> {
         tracing::info!("asked to: {asked:?}");
         match &asked {
             Asked::Suspend | Asked::Continue => {
-                let stop = asked == Asked::Suspend;
-                if matches!(self.stage, Stage::Running(_))
-                    && let Some(figures) = &mut self.figures
-                    && figures.suspended != stop
-                {
-                    figures.suspended = stop;
-                    self.desk.order(&Order::Suspend(stop))?;
-                    // The report that follows has the new state.
-                    self.desk.order(&Order::Measure)?;
-                }
+                self.suspended = asked == Asked::Suspend;
+                self.suspend()?;
             }
             Asked::Reconfig => tracing::info!("a new configuration counts from the next job on"),
             Asked::Checkpoint => tracing::warn!("checkpoints on request aren't there yet"),
             _ => self.ending.take(asked),
+        }
+        Ok(())
+    }
+
+    /// Stops the job or lets it go on, as was asked for last: perhaps before there was one.
+    pub(super) fn suspend(&mut self) -> Result<(), Failure> {
+        if matches!(self.stage, Stage::Running(_))
+            && let Some(figures) = &mut self.figures
+            && figures.suspended != self.suspended
+        {
+            figures.suspended = self.suspended;
+            self.desk.order(&Order::Suspend(self.suspended))?;
+            // The report that follows has the new state.
+            self.desk.order(&Order::Measure)?;
         }
         Ok(())
     }
