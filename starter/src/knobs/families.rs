@@ -1,0 +1,74 @@
+//! Knobs whose names are made of something: of a slot, a resource, a monitor.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use condor_config::Config;
+
+use super::unusable;
+use crate::failure::Failure;
+
+/// Which variables tell a job what it was assigned of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ResourceEnvironment {
+    /// `ENVIRONMENT_FOR_Assigned<resource>`: names, with substitutions.
+    pub(crate) variables: String,
+    /// `ENVIRONMENT_VALUE_FOR_UnAssigned<resource>`: their value where there is nothing assigned.
+    pub(crate) unassigned: String,
+}
+
+/// The variables of each resource.
+pub(super) fn resource_environment(
+    config: &Config,
+) -> Result<BTreeMap<String, ResourceEnvironment>, Failure> {
+    const VARIABLES: &str = "ENVIRONMENT_FOR_ASSIGNED";
+    const UNASSIGNED: &str = "ENVIRONMENT_VALUE_FOR_UNASSIGNED";
+    let mut resources = vec!["gpus".to_owned()];
+    for name in config.names() {
+        let upper = name.to_ascii_uppercase();
+        resources.extend(upper.strip_prefix(VARIABLES).map(str::to_ascii_lowercase));
+    }
+    let text = |name: String| config.string(&name).map_err(unusable).map(Option::unwrap_or_default);
+    let mut found = BTreeMap::new();
+    for resource in resources {
+        let variables = text(format!("{VARIABLES}{resource}"))?;
+        let unassigned = text(format!("{UNASSIGNED}{resource}"))?;
+        if !variables.is_empty() {
+            found.insert(resource, ResourceEnvironment { variables, unassigned });
+        }
+    }
+    Ok(found)
+}
+
+/// From STARTD_CRON_JOBLIST and, say, STARTD_CRON_GPU_METRICS = SUM:GPUs, PEAK:GPUsMemory.
+pub(super) fn monitored_resources(config: &Config) -> Result<BTreeSet<String>, Failure> {
+    let words = |name: &str| -> Result<Vec<String>, Failure> {
+        let text = config.string(name).map_err(unusable)?.unwrap_or_default();
+        let words = text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty());
+        Ok(words.map(str::to_owned).collect())
+    };
+    let mut resources = BTreeSet::new();
+    for job in words("STARTD_CRON_JOBLIST")? {
+        let metrics = words(&format!("STARTD_CRON_{job}_METRICS"))?;
+        let named = metrics.iter().filter_map(|metric| Some(metric.split_once(':')?.1));
+        resources.extend(named.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    Ok(resources)
+}
+
+/// SLOT1_USER, SLOT1_2_USER, ... if that is how the names end.
+pub(super) fn by_slot(config: &Config, end: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut found = BTreeMap::new();
+    for name in config.names() {
+        let upper = name.to_ascii_uppercase();
+        let slot = upper.strip_suffix(end).filter(|slot| {
+            slot.strip_prefix("SLOT")
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        if let Some(slot) = slot
+            && let Some(text) = config.string(name).map_err(unusable)?
+        {
+            found.insert(slot.to_owned(), text);
+        }
+    }
+    Ok(found)
+}

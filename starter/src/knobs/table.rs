@@ -1,0 +1,193 @@
+//! Every knob the starter reads: name, field, type, default, and a sentence for the manual.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use condor_config::As;
+use serde::Deserialize;
+
+use super::families::ResourceEnvironment;
+use super::types::{Condition, Permissions};
+
+/// How a knob's text becomes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// True or False, or an expression that gives one.
+    Boolean,
+    /// As it is.
+    Text,
+    /// A whole number, or an expression that gives one.
+    Number,
+    /// Words between commas or blanks.
+    List,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Knob {
+    /// As admins write it.
+    pub(crate) name: &'static str,
+    /// The field of `Knobs`.
+    pub(crate) field: &'static str,
+    /// Its type.
+    pub(crate) kind: Kind,
+    /// What it is if nobody sets it; empty: what HTCondor has, or unset.
+    pub(crate) default: &'static str,
+    /// What it does.
+    pub(crate) text: &'static str,
+}
+
+macro_rules! knobs {
+    ($($(#[doc = $text:literal])+ $name:ident $field:ident: $type:ty = $kind:ident $default:literal;)+) => {
+        /// Every knob, in the order of the manual.
+        pub(crate) const TABLE: &[Knob] = &[$(Knob {
+            name: stringify!($name),
+            field: stringify!($field),
+            kind: Kind::$kind,
+            default: $default,
+            text: concat!($($text),+),
+        }),+];
+
+        /// The configuration as the starter uses it. Read once, before the launcher is forked.
+        #[derive(Clone, Debug, Deserialize)]
+        pub(crate) struct Knobs {
+            $($(#[doc = $text])+ #[serde(default)] pub(crate) $field: $type,)+
+            /// SLOTn_USER: the account of each slot, by the slot's name in capitals.
+            #[serde(skip)]
+            pub(crate) slot_users: BTreeMap<String, String>,
+            /// SLOTn_CPU_AFFINITY: the CPUs of each slot, by the slot's name in capitals.
+            #[serde(skip)]
+            pub(crate) slot_affinity: BTreeMap<String, String>,
+            /// `ENVIRONMENT_FOR_Assigned<resource>`, by the resource's name in small letters.
+            #[serde(skip)]
+            pub(crate) resource_environment: BTreeMap<String, ResourceEnvironment>,
+            /// Resources that `STARTD_CRON_<job>_METRICS` have the startd measure.
+            #[serde(skip)]
+            pub(crate) monitored_resources: BTreeSet<String>,
+            /// Whether STARTER_LOG is set for this starter's local name alone.
+            #[serde(skip)]
+            pub(crate) own_starter_log: bool,
+            /// Knobs that somebody set, as opposed to defaults.
+            #[serde(skip)]
+            pub(crate) set: Vec<&'static str>,
+        }
+    };
+}
+
+knobs! {
+    /// The directory in which each job gets its sandbox.
+    EXECUTE execute: PathBuf = Text "";
+    /// Directory of the daemons' logs.
+    LOG log: Option<PathBuf> = Text "";
+    /// Directory of HTCondor's user programs; jobs see it as _CONDOR_BIN.
+    BIN bin: Option<String> = Text "";
+    /// The starter's log; without it StarterLog in LOG.
+    STARTER_LOG starter_log: Option<PathBuf> = Text "";
+    /// What is logged and what stands in front of a line; D_FULLDEBUG for more, D_PID, D_CAT, D_SUB_SECOND.
+    STARTER_DEBUG starter_debug: String = Text "";
+    /// The same for all daemons, before STARTER_DEBUG.
+    ALL_DEBUG all_debug: Option<String> = Text "";
+    /// The same for daemons that have no knob of their own for it.
+    DEFAULT_DEBUG default_debug: Option<String> = Text "";
+    /// The size (10 Mb) or span of time (1 d) at which the log is rotated; 0: never.
+    MAX_STARTER_LOG max_starter_log: Option<String> = Text "";
+    /// The size at which logs without a knob of their own are rotated.
+    MAX_DEFAULT_LOG max_default_log: Option<String> = Text "";
+    /// How many rotated logs are kept: one ends in .old, several in the time of their end.
+    MAX_NUM_STARTER_LOG max_num_starter_log: u32 = Number "1";
+    /// Empty the log whenever a starter opens it.
+    TRUNC_STARTER_LOG_ON_OPEN trunc_starter_log_on_open: bool = Boolean "False";
+    /// Date and time in front of a line, as strftime has it.
+    DEBUG_TIME_FORMAT debug_time_format: Option<String> = Text "";
+    /// Seconds since 1970 in front of a line in place of date and time.
+    LOGS_USE_TIMESTAMP logs_use_timestamp: bool = Boolean "False";
+    /// User and group id of the daemons, UID.GID; without it the account condor, or nobody.
+    CONDOR_IDS condor_ids: Option<String> = Text "";
+    /// The domain in which account names mean the same on all machines.
+    UID_DOMAIN uid_domain: String = Text "";
+    /// Believe a job's UidDomain whoever sent it.
+    TRUST_UID_DOMAIN trust_uid_domain: bool = Boolean "False";
+    /// Believe it if the shadow is on this very machine.
+    TRUST_LOCAL_UID_DOMAIN trust_local_uid_domain: bool = Boolean "True";
+    /// Machines with the same one share a file system with this one.
+    FILESYSTEM_DOMAIN filesystem_domain: String = Text "";
+    /// Run jobs as the submitting user: an expression over the job ad.
+    STARTER_ALLOW_RUNAS_OWNER starter_allow_runas_owner: Condition = Text "True";
+    /// The account of jobs that don't run as their owner, in slots without one of SLOTn_USER; without it nobody.
+    NOBODY_SLOT_USER nobody_slot_user: Option<String> = Text "";
+    /// Roots that jobs can ask for by name with RequestedChroot: NAME=PATH, ...
+    NAMED_CHROOT named_chroot: Option<String> = Text "";
+    /// Directories that each job has for itself, empty: a list, or an expression over the job ad.
+    MOUNT_UNDER_SCRATCH mount_under_scratch: Option<String> = Text "/tmp,/var/tmp";
+    /// A /dev/shm of its own for each job.
+    MOUNT_PRIVATE_DEV_SHM mount_private_dev_shm: bool = Boolean "True";
+    /// Namespaces at all. False gives jobs the machine's view, and refuses what needs namespaces.
+    PER_JOB_NAMESPACES per_job_namespaces: bool = Boolean "True";
+    /// A PID namespace for each job, in which it sees its own processes only.
+    USE_PID_NAMESPACES use_pid_namespaces: bool = Boolean "True";
+    /// Process 1 of the PID namespace is a small init; False: the job itself.
+    USE_PID_NAMESPACE_INIT use_pid_namespace_init: bool = Boolean "True";
+    /// No network but loopback.
+    NO_JOB_NETWORKING no_job_networking: bool = Boolean "False";
+    /// The sandbox is dir_PID/scratch as in HTCondor 25; False: dir_PID as in 23.
+    STARTER_NESTED_SCRATCH starter_nested_scratch: bool = Boolean "True";
+    /// Who may look into a sandbox: user, group or world.
+    JOB_EXECDIR_PERMISSIONS job_execdir_permissions: Permissions = Text "user";
+    /// Variables for every job, which may override them: NAME=VALUE;... or "NAME=VALUE ...".
+    STARTER_JOB_ENVIRONMENT starter_job_environment: Option<String> = Text "";
+    /// The starter's own variables for jobs: True, False, or names with * and !.
+    JOB_INHERITS_STARTER_ENVIRONMENT job_inherits_starter_environment: Option<String> = Text "False";
+    /// Set HOME to the account's home.
+    STARTER_SETS_HOME_ENV starter_sets_home_env: bool = Boolean "True";
+    /// Variables that are set to the number of CPUs unless the job sets them.
+    STARTER_NUM_THREADS_ENV_VARS starter_num_threads_env_vars: Vec<String> = List "CUBACORES GOMAXPROCS JULIA_NUM_THREADS MKL_NUM_THREADS NUMEXPR_NUM_THREADS OMP_NUM_THREADS OMP_THREAD_LIMIT OPENBLAS_NUM_THREADS PYTHON_CPU_COUNT ROOT_MAX_THREADS TF_LOOP_PARALLEL_ITERATIONS TF_NUM_THREADS";
+    /// Tell jobs their GPUs in NVIDIA_VISIBLE_DEVICES.
+    AUTO_SET_NVIDIA_VISIBLE_DEVICES auto_set_nvidia_visible_devices: bool = Boolean "True";
+    /// A program that is run in place of every job, with the job's program as first argument.
+    USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
+    /// Added to a job's niceness, 0 to 19: an expression over the job ad.
+    JOB_RENICE_INCREMENT job_renice_increment: Option<String> = Text "";
+    /// Keep a job on the CPUs of its slot: those of ASSIGN_CPU_AFFINITY or SLOTn_CPU_AFFINITY, else the one of the slot's number.
+    ENFORCE_CPU_AFFINITY enforce_cpu_affinity: bool = Boolean "False";
+    /// The slot's CPUs by number; the startd sets it where ASSIGN_CPU_AFFINITY is True.
+    STARTD_ASSIGNED_AFFINITY startd_assigned_affinity: Option<String> = Text "";
+    /// Address space limit in MiB: an expression over the machine and the job ad.
+    STARTER_RLIMIT_AS starter_rlimit_as: Option<String> = Text "";
+    /// Seconds without a sign of life after which the startd may kill the starter.
+    NOT_RESPONDING_TIMEOUT not_responding_timeout: i64 = Number "3600";
+    /// The same for starters alone; without it NOT_RESPONDING_TIMEOUT.
+    STARTER_NOT_RESPONDING_TIMEOUT starter_not_responding_timeout: Option<i64> = Number "";
+    /// Seconds until the first sign of life to a startd that isn't in a hurry for it (25).
+    STARTER_FIRST_CHILDALIVE_DELAY starter_first_childalive_delay: i64 = Number "30";
+    /// Seconds from the start of a job to the first report on what it uses.
+    STARTER_INITIAL_UPDATE_INTERVAL starter_initial_update_interval: i64 = Number "8";
+    /// Seconds between later ones.
+    STARTER_UPDATE_INTERVAL starter_update_interval: i64 = Number "300";
+    /// Seconds without a byte after which a transfer of files is given up.
+    STARTER_UPLOAD_TIMEOUT starter_upload_timeout: i64 = Number "300";
+    /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
+    SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
+    /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.
+    MEMORY_USAGE_METRIC memory_usage_metric: String = Text "((ResidentSetSize + 1023) / 1024)";
+}
+
+impl From<Kind> for As {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Boolean => Self::Bool,
+            Kind::Text => Self::String,
+            Kind::Number => Self::Int,
+            Kind::List => Self::List,
+        }
+    }
+}
+
+impl Knob {
+    /// The default as a value of the source below all others.
+    pub(super) fn default_value(&self) -> config::Value {
+        match self.kind {
+            Kind::List => self.default.split(' ').collect::<Vec<_>>().into(),
+            Kind::Boolean | Kind::Number | Kind::Text => self.default.into(),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Values of knobs that are more than a number or a text.
+
+use classad::{ClassAd, Expr, Value};
+use serde::Deserialize;
+
+/// Who may look into a sandbox (JOB_EXECDIR_PERMISSIONS).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Permissions {
+    /// The job's account.
+    #[default]
+    User,
+    /// And its group.
+    Group,
+    /// And everybody.
+    World,
+}
+
+impl TryFrom<String> for Permissions {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "user" => Ok(Self::User),
+            "group" => Ok(Self::Group),
+            "world" => Ok(Self::World),
+            _ => Err(format!("{text:?}: user, group or world is needed")),
+        }
+    }
+}
+
+impl Permissions {
+    /// Permission bits.
+    pub(crate) fn mode(self) -> u32 {
+        match self {
+            Self::User => 0o700,
+            Self::Group => 0o750,
+            Self::World => 0o755,
+        }
+    }
+}
+
+/// An expression over the job ad that says yes or no; text that is no expression says no.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Condition(pub(crate) String);
+
+impl Condition {
+    /// Whether it holds for a job.
+    pub(crate) fn allows(&self, job: &ClassAd) -> bool {
+        let value = Expr::parse_old(&self.0).map(|expr| expr.eval_in(job));
+        match value {
+            Ok(Value::Bool(yes)) => yes,
+            Ok(Value::Int(number)) => number != 0,
+            _ => false,
+        }
+    }
+
+    /// Whether it is false for every job.
+    pub(crate) fn never(&self) -> bool {
+        !self.allows(&ClassAd::new())
+            && Expr::parse_old(&self.0).is_ok_and(|e| e.as_literal().is_some())
+    }
+}
