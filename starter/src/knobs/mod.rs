@@ -3,7 +3,7 @@
 
 mod families;
 mod table;
-mod types;
+pub(crate) mod types;
 
 use condor_config::{Config, Options};
 

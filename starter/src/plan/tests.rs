@@ -256,7 +256,7 @@ fn the_account_is_never_root() {
     assert_eq!(choose("UidDomain = \"other\"\n", &base, true).unwrap().name, "nobody");
     assert!(choose("OsUser = \"root\"\n", &base, true).is_err());
     let slot = Knobs {
-        starter_allow_runas_owner: crate::knobs::Condition("False".into()),
+        starter_allow_runas_owner: crate::knobs::types::Condition("False".into()),
         slot_users: [("SLOT1_3".to_owned(), "slotty".to_owned())].into(),
         nobody_slot_user: Some("root".into()),
         ..knobs()
