@@ -37,6 +37,9 @@ pub(crate) enum Order {
     /// Make everything for the job but run its program, so that little is left to do then. Answer:
     /// only if it failed.
     Ready,
+    /// Open the job's chirp proxy, whose clients show this cookie. After `Ready`. Answer: `Listening`
+    /// or `Failed`.
+    Listen(String),
     /// Start the job. Answer: `Started` or `Failed`.
     Launch,
     /// Send a signal to the job's main process. No answer.
@@ -63,6 +66,8 @@ pub(crate) enum Report {
         /// How many pipes follow, for those that are streams, in their order.
         streams: usize,
     },
+    /// A socket that listens in the job's network follows, and the job can find it.
+    Listening,
     /// The job's program runs.
     Started {
         /// Its process number on the machine; 0 if it could not be told.

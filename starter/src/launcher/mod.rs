@@ -27,7 +27,8 @@ use self::view::{Identity, Places};
 use crate::failure::{Context, Failure, Step};
 use crate::host::run_as;
 use crate::knobs::Knobs;
-use crate::plan::{Plan, Root};
+use crate::plan::{CHIRP_CONFIG, Plan, Root};
+use crate::reach::chirp::is_cookie;
 use crate::sys::privilege::Ids;
 use crate::sys::process;
 use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Source};
@@ -59,7 +60,7 @@ struct State {
     moving: Option<Moving>,
     /// A job that has yet to begin.
     ready: Option<Waiting>,
-    /// The supervisor's ends of the standard files that are streams.
+    /// Descriptors for the supervisor that go along with the next report.
     streams: Vec<OwnedFd>,
     cell: Option<Cell>,
     ended: Option<Ended>,
@@ -211,6 +212,11 @@ impl Launcher<'_> {
                 state.ready = Some(self.ready(state)?);
                 Ok(None)
             }
+            Order::Listen(cookie) => {
+                let socket = Self::listen(&cookie, state)?;
+                state.streams = vec![socket];
+                Ok(Some(Report::Listening))
+            }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
                 if let Some(cell) = &state.cell {
@@ -281,6 +287,25 @@ impl Launcher<'_> {
         };
         let places = places(plan, sandbox)?;
         cell::make(plan, places, files, &self.daemon)
+    }
+
+    /// A socket that the job's processes can reach, and its address where they look for it.
+    fn listen(cookie: &str, state: &mut State) -> Result<OwnedFd, Failure> {
+        let (Some(sandbox), Some(plan), Some(ready)) =
+            (&state.sandbox, &state.plan, &mut state.ready)
+        else {
+            return Err(out_of_order("there is no job that waits"));
+        };
+        if !plan.sandbox.chirp || !is_cookie(cookie) {
+            return Err(out_of_order("this job gets no chirp proxy"));
+        }
+        let socket = match ready.take_listener() {
+            Some(socket) => socket,
+            None => network::listener()?,
+        };
+        let port = network::port(&socket)?;
+        sandbox.tell_job(CHIRP_CONFIG, format!("127.0.0.1 {port} {cookie}\n").as_bytes())?;
+        Ok(socket)
     }
 
     fn launch(&self, state: &mut State) -> Result<i32, Failure> {

@@ -20,7 +20,7 @@ pub(crate) struct Desk {
     reports: VecDeque<Report>,
     /// The last order was given.
     finishing: bool,
-    /// Pipes that came with a report.
+    /// Descriptors that came with a report.
     files: Vec<OwnedFd>,
     /// What became of the sandbox, once that is told; then the launcher leaves.
     gone: Option<Result<(), Failure>>,
@@ -61,7 +61,7 @@ impl Desk {
         !self.reports.is_empty()
     }
 
-    /// The pipes that came with `Opened`, once.
+    /// The pipes that came with `Opened`, or the socket that came with `Listening`, once.
     pub(super) fn files(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.files)
     }
@@ -124,8 +124,12 @@ impl Desk {
             Report::Gone(None) => self.gone = Some(Ok(())),
             Report::Gone(Some(failure)) => self.gone = Some(Err(failure)),
             report => {
-                if let Report::Opened { streams } = &report {
-                    self.files = self.channel.receive_files(*streams)?;
+                match &report {
+                    Report::Opened { streams } => {
+                        self.files = self.channel.receive_files(*streams)?;
+                    }
+                    Report::Listening => self.files = self.channel.receive_files(1)?,
+                    _ => {}
                 }
                 self.reports.push_back(report);
             }

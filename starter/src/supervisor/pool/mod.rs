@@ -9,6 +9,7 @@
 
 mod ads;
 mod assignment;
+mod chirp;
 mod ending;
 mod monitors;
 mod output;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use classad::ClassAd;
 use condor_cedar::blocking::Stream;
+use zeroize::Zeroizing;
 
 use self::ads::Figures;
 use self::assignment::{Assignment, ShadowHost};
@@ -28,11 +30,13 @@ use self::output::{Wanted, wanted_of_ended};
 use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
+use crate::job::Job;
 use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, Shadow};
 use crate::parent::startd::Startd;
 use crate::plan::Host;
+use crate::reach::{self, chirp::Delayed, chirp::Proxy};
 use crate::transfer::Delivered;
 
 /// Exit codes, as a startd reads them.
@@ -66,6 +70,12 @@ pub(crate) struct Pool<'a> {
     suspended: bool,
     /// The job's standard files that go over the shadow while it runs.
     streams: Vec<Streamed>,
+    /// What the clients of the job's chirp proxy will show.
+    cookie: Option<Zeroizing<String>>,
+    /// That proxy, while the job runs.
+    chirp: Option<Proxy>,
+    /// Attributes that the job has set for the next report.
+    delayed: Delayed,
     /// A message of the shadow is waited for.
     asked: bool,
     /// It has come.
@@ -140,6 +150,9 @@ impl<'a> Pool<'a> {
             suspended: false,
             asked: false,
             streams: Vec::new(),
+            cookie: None,
+            chirp: None,
+            delayed: Delayed::new(knobs),
             answered: false,
             lost: None,
         })
@@ -176,10 +189,20 @@ impl<'a> Pool<'a> {
         self.open_streams(job, plan)?;
         // The cell is made while the shadow takes note.
         self.desk.order(&Order::Ready)?;
+        if plan.sandbox.chirp {
+            let cookie = self.cookie.insert(reach::chirp::cookie()?);
+            self.desk.order(&Order::Listen(cookie.to_string()))?;
+        }
         self.not_too_soon(job)?;
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
+        if plan.sandbox.chirp {
+            match self.report()? {
+                Report::Listening => self.begin_chirp(job)?,
+                other => return Err(unexpected(&other).into()),
+            }
+        }
         let pid = match self.report()? {
             Report::Started { pid } => pid,
             other => return Err(unexpected(&other).into()),
@@ -187,8 +210,9 @@ impl<'a> Pool<'a> {
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.figures = Some(Figures::new(pid, *shadow));
         self.suspend()?;
-        let ended = self.running()?;
+        let ended = self.running(job)?;
         self.stage = Stage::Quiet;
+        self.chirp = None;
         self.close_streams()?;
 
         // Orders that come later don't make it another end.
@@ -245,7 +269,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Waits for the end of the job, and reports on it meanwhile.
-    fn running(&mut self) -> Result<Status, Broken> {
+    fn running(&mut self, job: &Job) -> Result<Status, Broken> {
         let interval =
             |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
@@ -284,6 +308,7 @@ impl<'a> Pool<'a> {
                 due = Instant::now() + interval(self.knobs.starter_update_interval);
             }
             self.stream()?;
+            self.serve_chirp(job)?;
             // One may have come while the shadow was waited for.
             if !self.desk.has_report() {
                 self.wait_also(Some(due), true)?;
@@ -309,6 +334,7 @@ impl<'a> Pool<'a> {
             ad.insert_value("SpooledOutputFiles", delivered.spooled.join(","));
         }
         ads::vacated(&mut ad, &self.ending);
+        self.delayed.add_to(&mut ad);
         ad
     }
 
@@ -316,8 +342,11 @@ impl<'a> Pool<'a> {
     fn update(&mut self, mut ad: ClassAd) -> Result<(), Broken> {
         ad.insert_value("StarterIpAddr", self.startd.address().to_string());
         ads::vacated(&mut ad, &self.ending);
+        self.delayed.add_to(&mut ad);
         self.startd.update(&ad);
-        self.tell(&Call::JobUpdate(&ad))
+        self.tell(&Call::JobUpdate(&ad))?;
+        self.delayed.told();
+        Ok(())
     }
 
     /// The last words of a life that ended early; the exit code.
