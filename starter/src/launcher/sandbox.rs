@@ -146,7 +146,7 @@ impl Made {
                 true => Some(openat(self.slot_dir.as_fd(), USER, DIRECTORY, Mode::empty())?),
                 false => None,
             };
-            let dir = user.as_ref().map_or(self.dir.as_fd(), AsFd::as_fd);
+            let dir = user.as_ref().map_or_else(|| self.dir.as_fd(), AsFd::as_fd);
             let _rights = Borrowed::rights_of(&self.owner)?;
             // Input may have brought one along.
             match unlinkat(dir, name, AtFlags::empty()) {

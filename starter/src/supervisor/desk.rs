@@ -22,6 +22,8 @@ pub(crate) struct Desk {
     finishing: bool,
     /// Descriptors that came with a report.
     files: Vec<OwnedFd>,
+    /// Files that were opened for the job's owner.
+    peeked: VecDeque<Vec<Result<OwnedFd, i32>>>,
     /// What became of the sandbox, once that is told; then the launcher leaves.
     gone: Option<Result<(), Failure>>,
     pending: VecDeque<Signal>,
@@ -36,6 +38,7 @@ impl Desk {
             reports: VecDeque::new(),
             finishing: false,
             files: Vec::new(),
+            peeked: VecDeque::new(),
             gone: None,
             pending: VecDeque::new(),
         }
@@ -64,6 +67,11 @@ impl Desk {
     /// The pipes that came with `Opened`, or the socket that came with `Listening`, once.
     pub(super) fn files(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.files)
+    }
+
+    /// The files of the oldest order to peek that was carried out.
+    pub(super) fn peeked(&mut self) -> Option<Vec<Result<OwnedFd, i32>>> {
+        self.peeked.pop_front()
     }
 
     /// The next signal, if one has come.
@@ -129,6 +137,15 @@ impl Desk {
                         self.files = self.channel.receive_files(*streams)?;
                     }
                     Report::Listening => self.files = self.channel.receive_files(1)?,
+                    Report::Peeked(told) => {
+                        let count = told.iter().filter(|file| file.is_ok()).count();
+                        let mut files = self.channel.receive_files(count)?.into_iter();
+                        let file = |told: &Result<(), i32>| {
+                            told.and_then(|()| files.next().ok_or(libc::EIO))
+                        };
+                        self.peeked.push_back(told.iter().map(file).collect());
+                        return Ok(());
+                    }
                     _ => {}
                 }
                 self.reports.push_back(report);

@@ -308,8 +308,7 @@ impl Proxy {
         for client in &mut self.clients {
             client.step(now);
         }
-        let (over, rest) =
-            std::mem::take(&mut self.clients).into_iter().partition(Client::is_over);
+        let (over, rest) = std::mem::take(&mut self.clients).into_iter().partition(Client::is_over);
         self.clients = rest;
         over.into_iter().for_each(|client| self.leave(client));
     }
@@ -331,9 +330,8 @@ impl Proxy {
     }
 
     fn leave(&mut self, client: Client) {
-        match client.work {
-            Some(Work::Write { fd, own: true, .. } | Work::Get(fd, _)) => self.orphans.push(fd),
-            _ => {}
+        if let Some(Work::Write { fd, own: true, .. } | Work::Get(fd, _)) = client.work {
+            self.orphans.push(fd);
         }
         self.orphans.extend(client.files);
     }

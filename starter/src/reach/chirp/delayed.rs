@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn names_are_allowed_by_pattern_and_number() {
-        let text = "CHIRP_DELAYED_UPDATE_PREFIX = Chirp*, Mine\nCHIRP_DELAYED_UPDATE_MAX_ATTRS = 2\n";
+        let text =
+            "CHIRP_DELAYED_UPDATE_PREFIX = Chirp*, Mine\nCHIRP_DELAYED_UPDATE_MAX_ATTRS = 2\n";
         let mut delayed = Delayed::new(&Knobs::from_text(text));
         assert_eq!(delayed.set("ChirpA", "1 + 1"), 0);
         assert_eq!(delayed.set("Owner", "\"root\""), 1);

@@ -207,15 +207,14 @@ mod tests {
         assert_eq!(parse("open a\\ b wtc 420", ALL), Ok(Request::Open(b"a b".into(), 0x301, 420)));
         assert_eq!(parse("putfile p 420 5", ALL), Ok(Request::Put(b"p".into(), 420, 5)));
         let read = Remote::new(71, "read", vec![Argument::Number(5), Argument::Number(MOST)]);
-        assert_eq!(
-            parse("read 5 999999999999", ALL),
-            Ok(Request::Remote(read, Answer::Bytes))
-        );
+        assert_eq!(parse("read 5 999999999999", ALL), Ok(Request::Remote(read, Answer::Bytes)));
         let value = ["1", "A"].map(|text| Argument::Text(text.into()));
         let set = Remote::new(286, "set_job_attr", value.into());
         assert_eq!(parse("set_job_attr A 1", ALL), Ok(Request::Remote(set, Answer::Number)));
-        assert_eq!(parse(&format!("ulog {}", "x".repeat(500)), ALL),
-            Ok(Request::Event("x".repeat(128))));
+        assert_eq!(
+            parse(&format!("ulog {}", "x".repeat(500)), ALL),
+            Ok(Request::Event("x".repeat(128)))
+        );
         let name = Remote::new(297, "whoami", vec![Argument::Number(1024)]);
         assert_eq!(parse("whoami 5120", ALL), Ok(Request::Remote(name, Answer::Bytes)));
     }

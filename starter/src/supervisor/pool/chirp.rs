@@ -115,8 +115,7 @@ impl Pool<'_> {
                 }
             }
             Request::Strided(fd, length, _) => {
-                let fault =
-                    if length > MOST_STRIDED { Fault::TooBig } else { Fault::BadFd };
+                let fault = if length > MOST_STRIDED { Fault::TooBig } else { Fault::BadFd };
                 let (offset, fault) = (None, Some(fault));
                 client.work =
                     Some(Work::Write { fd, left: length, done: 0, offset, own: false, fault });
@@ -224,7 +223,7 @@ impl Pool<'_> {
             }
             (stat, first) => {
                 let _ = self.close_remote(fd)?;
-                let fault = first.err().or(stat.err()).unwrap_or(Fault::Unknown);
+                let fault = first.err().or_else(|| stat.err()).unwrap_or(Fault::Unknown);
                 client.answer(fault.number());
                 Ok(())
             }
@@ -277,8 +276,7 @@ impl Pool<'_> {
     }
 
     fn open_remote(&mut self, path: Vec<u8>, flags: i64, mode: i64) -> Asked<i64> {
-        let arguments =
-            vec![Argument::Number(flags), Argument::Number(mode), Argument::Text(path)];
+        let arguments = vec![Argument::Number(flags), Argument::Number(mode), Argument::Text(path)];
         self.number(&Remote::new(66, "open", arguments))
     }
 

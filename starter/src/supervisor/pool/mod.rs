@@ -13,6 +13,7 @@ mod chirp;
 mod ending;
 mod monitors;
 mod output;
+mod peek;
 mod streams;
 mod wait;
 
@@ -74,6 +75,8 @@ pub(crate) struct Pool<'a> {
     cookie: Option<Zeroizing<String>>,
     /// That proxy, while the job runs.
     chirp: Option<Proxy>,
+    /// The job's owner looks at its output.
+    peeking: peek::Peeking,
     /// Attributes that the job has set for the next report.
     delayed: Delayed,
     /// A message of the shadow is waited for.
@@ -152,6 +155,7 @@ impl<'a> Pool<'a> {
             streams: Vec::new(),
             cookie: None,
             chirp: None,
+            peeking: peek::Peeking::default(),
             delayed: Delayed::new(knobs),
             answered: false,
             lost: None,
@@ -210,9 +214,12 @@ impl<'a> Pool<'a> {
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.figures = Some(Figures::new(pid, *shadow));
         self.suspend()?;
+        self.peeking.of = Some((job.clone(), plan.clone()));
         let ended = self.running(job)?;
         self.stage = Stage::Quiet;
         self.chirp = None;
+        self.peeking.of = None;
+        self.peeking.over = true;
         self.close_streams()?;
 
         // Orders that come later don't make it another end.

@@ -148,6 +148,7 @@ impl Pool<'_> {
         }
         self.desk.wait(until, &sources)?;
         drop(sources);
+        self.show();
         for asked in self.startd.step() {
             self.take(asked)?;
         }
@@ -170,6 +171,9 @@ impl Pool<'_> {
     }
 
     fn take(&mut self, asked: Asked) -> Result<(), Failure> {
+        if let Asked::Peek(peek) = &asked {
+            return self.peek(peek);
+        }
         tracing::info!("asked to: {asked:?}");
         match &asked {
             Asked::Suspend | Asked::Continue => {
