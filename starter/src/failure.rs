@@ -56,6 +56,8 @@ pub(crate) enum Step {
     Plan,
     /// Making the sandbox directory.
     Sandbox,
+    /// Putting tokens and proxies into the sandbox.
+    Credentials,
     /// Copying input files into the sandbox.
     Input,
     /// Opening standard input, output or error.
@@ -93,6 +95,7 @@ impl fmt::Display for Step {
             Self::Account => "account",
             Self::Plan => "plan",
             Self::Sandbox => "sandbox",
+            Self::Credentials => "credentials",
             Self::Input => "input files",
             Self::Stdio => "standard files",
             Self::Namespaces => "namespaces",

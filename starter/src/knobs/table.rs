@@ -165,6 +165,14 @@ knobs! {
     STARTER_UPDATE_INTERVAL starter_update_interval: i64 = Number "300";
     /// Seconds without a byte after which a transfer of files is given up.
     STARTER_UPLOAD_TIMEOUT starter_upload_timeout: i64 = Number "300";
+    /// Seconds after which a running job's tokens are fetched again; 0: never.
+    SEC_CREDENTIAL_REFRESH sec_credential_refresh: i64 = Number "300";
+    /// Let a starter that isn't root take tokens over a connection that isn't encrypted.
+    ALLOW_OAUTH_WITHOUT_ENCRYPTION allow_oauth_without_encryption: bool = Boolean "False";
+    /// Where users' tokens are, for jobs of the local universe.
+    SEC_CREDENTIAL_DIRECTORY_OAUTH sec_credential_directory_oauth: Option<PathBuf> = Text "";
+    /// Don't look at owner and mode of what is there.
+    TRUST_CREDENTIAL_DIRECTORY trust_credential_directory: bool = Boolean "False";
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
     SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
     /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.

@@ -13,6 +13,7 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::place::Placed;
 use crate::failure::{Context, Failure, Step};
 use crate::plan::Plan;
 use crate::report::{Disk, Sample, Usage};
@@ -29,6 +30,10 @@ const MAX_MESSAGE: usize = 64 << 20;
 pub(crate) enum Order {
     /// Check the plan and make the sandbox. Answer: only if it failed.
     Prepare(Box<Plan>),
+    /// Put credentials into the sandbox. Answer: `Placed`.
+    Place(Placed),
+    /// Put newer ones in their place, if the sandbox is there still. No answer.
+    Renew(Placed),
     /// Bring files in. Answer: `Fetched` or `Failed`.
     Fetch(Source),
     /// Open the job's standard files, if that shall be known before the start. Answer: `Opened` or
@@ -56,6 +61,8 @@ pub(crate) enum Order {
 /// Launcher to supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
+    /// The credentials are there, or this is why not.
+    Placed(Option<Failure>),
     /// Input is in the sandbox; how much it was.
     Fetched(Stats),
     /// The job's standard files are open.

@@ -7,6 +7,7 @@ mod family;
 mod job;
 pub(crate) mod message;
 mod network;
+pub(crate) mod place;
 mod remove;
 pub(crate) mod root;
 pub(crate) mod sandbox;
@@ -21,6 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use self::cell::{Cell, Waiting};
 use self::message::{Channel, Ended, Order, Report};
+use self::place::{Placed, Store};
 use self::sandbox::Made;
 use self::verify::Known;
 use self::view::{Identity, Places};
@@ -199,6 +201,15 @@ impl Launcher<'_> {
     fn obey(&self, order: Order, state: &mut State) -> Result<Option<Report>, Failure> {
         match order {
             Order::Prepare(plan) => self.prepare(*plan, state).map(|()| None),
+            Order::Place(placed) => Ok(Some(Report::Placed(self.place(&placed, state).err()))),
+            Order::Renew(placed) => {
+                if state.sandbox.is_some()
+                    && let Err(failure) = self.place(&placed, state)
+                {
+                    tracing::warn!("credentials aren't renewed: {failure}");
+                }
+                Ok(None)
+            }
             Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
             Order::Open => {
                 let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
@@ -256,6 +267,17 @@ impl Launcher<'_> {
         let plan = state.plan.insert(plan);
         state.sandbox = Some(sandbox::make(plan, &self.daemon)?);
         Ok(())
+    }
+
+    fn place(&self, placed: &Placed, state: &State) -> Result<(), Failure> {
+        let (Some(plan), Some(sandbox)) = (&state.plan, &state.sandbox) else {
+            return Err(out_of_order("there is no sandbox for credentials"));
+        };
+        let store = Store {
+            directory: self.knobs.sec_credential_directory_oauth.as_deref(),
+            trusted: self.knobs.trust_credential_directory,
+        };
+        place::place(sandbox, &plan.account, placed, store)
     }
 
     fn fetch(&self, source: &Source, state: &mut State) -> Result<(), Failure> {

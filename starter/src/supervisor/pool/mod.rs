@@ -9,6 +9,8 @@
 
 mod ads;
 mod assignment;
+mod credentials;
+mod deferral;
 mod ending;
 mod monitors;
 mod output;
@@ -28,6 +30,7 @@ use self::output::{Wanted, wanted_of_ended};
 use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
+use crate::job::Job;
 use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, Shadow};
@@ -47,6 +50,7 @@ const JOB_EXITED: i32 = 100;
 const JOB_COREDUMPED: i32 = 103;
 const JOB_SHOULD_REQUEUE: i32 = 107;
 const JOB_NOT_STARTED: i32 = 108;
+const JOB_MISSED_DEFERRAL_TIME: i32 = 114;
 
 /// What a supervisor in a pool works with.
 pub(crate) struct Pool<'a> {
@@ -64,6 +68,8 @@ pub(crate) struct Pool<'a> {
     figures: Option<Figures>,
     /// The job is not to run just now.
     suspended: bool,
+    /// When its tokens are to be fetched again.
+    tokens_due: Option<Instant>,
     /// The job's standard files that go over the shadow while it runs.
     streams: Vec<Streamed>,
     /// A message of the shadow is waited for.
@@ -94,6 +100,8 @@ enum Broken {
     Lost(Lost),
     /// The job was to end before it ran.
     NotStarted,
+    /// It was to run at a time which is over, for this reason.
+    Missed(String),
 }
 
 impl From<Failure> for Broken {
@@ -138,6 +146,7 @@ impl<'a> Pool<'a> {
             stage: Stage::Quiet,
             figures: None,
             suspended: false,
+            tokens_due: None,
             asked: false,
             streams: Vec::new(),
             answered: false,
@@ -167,6 +176,7 @@ impl<'a> Pool<'a> {
         let Assignment { job, plan, shadow, peer } = &assignment;
         self.fetched(job)?;
         self.stop_if_asked()?;
+        self.deferred(job)?;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
         match self.report()? {
@@ -187,7 +197,7 @@ impl<'a> Pool<'a> {
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.figures = Some(Figures::new(pid, *shadow));
         self.suspend()?;
-        let ended = self.running()?;
+        let ended = self.running(job)?;
         self.stage = Stage::Quiet;
         self.close_streams()?;
 
@@ -245,7 +255,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Waits for the end of the job, and reports on it meanwhile.
-    fn running(&mut self) -> Result<Status, Broken> {
+    fn running(&mut self, job: &Job) -> Result<Status, Broken> {
         let interval =
             |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
@@ -283,10 +293,12 @@ impl<'a> Pool<'a> {
                 self.desk.order(&Order::Measure)?;
                 due = Instant::now() + interval(self.knobs.starter_update_interval);
             }
+            self.renew_tokens(job)?;
             self.stream()?;
             // One may have come while the shadow was waited for.
             if !self.desk.has_report() {
-                self.wait_also(Some(due), true)?;
+                let tokens = self.tokens_due.unwrap_or(due);
+                self.wait_also(Some(due.min(tokens)), true)?;
             }
             if let Some(lost) = self.lost.take() {
                 return Err(lost.into());
@@ -328,6 +340,10 @@ impl<'a> Pool<'a> {
                 Err(broken) => self.broken(broken),
             },
             Broken::Failed(failure) => self.failed(&failure),
+            Broken::Missed(why) => match self.missed(&why) {
+                Ok(()) => EXIT_OK,
+                Err(broken) => self.broken(broken),
+            },
             Broken::Lost(Lost(why)) => {
                 let ad = self.last_words(None);
                 self.startd.finish(&ad);
