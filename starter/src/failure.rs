@@ -23,6 +23,8 @@ pub(crate) mod hold {
     pub(crate) const UPLOAD_FILE: i32 = 12;
     /// Input files could not be fetched.
     pub(crate) const DOWNLOAD_FILE: i32 = 13;
+    /// The job's log can't be written.
+    pub(crate) const UNABLE_TO_INIT_USER_LOG: i32 = 22;
     /// The starter could not do its work: the schedd has the job run again instead of holding it.
     pub(crate) const STARTER_ERROR: i32 = 1007;
 }
@@ -58,6 +60,8 @@ pub(crate) enum Step {
     Sandbox,
     /// Putting tokens and proxies into the sandbox.
     Credentials,
+    /// Writing to the user's log.
+    UserLog,
     /// Copying input files into the sandbox.
     Input,
     /// Opening standard input, output or error.
@@ -96,6 +100,7 @@ impl fmt::Display for Step {
             Self::Plan => "plan",
             Self::Sandbox => "sandbox",
             Self::Credentials => "credentials",
+            Self::UserLog => "user log",
             Self::Input => "input files",
             Self::Stdio => "standard files",
             Self::Namespaces => "namespaces",

@@ -173,6 +173,10 @@ knobs! {
     SEC_CREDENTIAL_DIRECTORY_OAUTH sec_credential_directory_oauth: Option<PathBuf> = Text "";
     /// Don't look at owner and mode of what is there.
     TRUST_CREDENTIAL_DIRECTORY trust_credential_directory: bool = Boolean "False";
+    /// How often the last change of the queue is tried again for a job of the local universe.
+    LOCAL_UNIVERSE_MAX_JOB_CLEANUP_RETRIES local_universe_max_job_cleanup_retries: i64 = Number "5";
+    /// Seconds between two tries.
+    LOCAL_UNIVERSE_JOB_CLEANUP_RETRY_DELAY local_universe_job_cleanup_retry_delay: i64 = Number "30";
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
     SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
     /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.

@@ -7,6 +7,7 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
@@ -34,6 +35,13 @@ pub(crate) enum Order {
     Place(Placed),
     /// Put newer ones in their place, if the sandbox is there still. No answer.
     Renew(Placed),
+    /// Write an event at the end of a log of the user's, with the job's rights. Answer: `Appended`.
+    Append {
+        /// The file, absolute.
+        path: PathBuf,
+        /// What.
+        text: String,
+    },
     /// Bring files in. Answer: `Fetched` or `Failed`.
     Fetch(Source),
     /// Open the job's standard files, if that shall be known before the start. Answer: `Opened` or
@@ -63,6 +71,8 @@ pub(crate) enum Order {
 pub(crate) enum Report {
     /// The credentials are there, or this is why not.
     Placed(Option<Failure>),
+    /// The event is in the log, or this is why not.
+    Appended(Option<Failure>),
     /// Input is in the sandbox; how much it was.
     Fetched(Stats),
     /// The job's standard files are open.

@@ -1,6 +1,7 @@
 //! The launcher: the small privileged process. It is forked before anything from outside is read,
 //! carries out a fixed set of orders, and believes nothing that it can check.
 
+mod append;
 mod cell;
 mod devices;
 mod family;
@@ -209,6 +210,11 @@ impl Launcher<'_> {
                     tracing::warn!("credentials aren't renewed: {failure}");
                 }
                 Ok(None)
+            }
+            Order::Append { path, text } => {
+                let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
+                let end = append::append(&plan.account.ids, &path, &text);
+                Ok(Some(Report::Appended(end.err())))
             }
             Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
             Order::Open => {

@@ -154,6 +154,11 @@ impl Startd {
         &self.address
     }
 
+    /// The session with the parent.
+    pub(crate) fn session(&self) -> &Session {
+        self.alive.session()
+    }
+
     /// Whether the startd speaks as 25 does: it vacates with a command, and not with signals. One that
     /// doesn't say is taken for an old one, until its ad tells more.
     pub(crate) fn is_new(&self) -> bool {

@@ -12,6 +12,7 @@ mod assignment;
 mod credentials;
 mod deferral;
 mod ending;
+pub(crate) mod local;
 mod monitors;
 mod output;
 mod streams;

@@ -1,0 +1,511 @@
+//! The life of a job of the local universe: the schedd is the parent, and this starter does what is
+//! otherwise the shadow's work. It writes the job's log, keeps its attributes in the queue, and says
+//! with its exit code what becomes of the job (23.9.6 and 25.14.1).
+
+mod decide;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use classad::ClassAd;
+use nix::sys::signal::Signal;
+
+use self::decide::{Decision, decide};
+use super::super::{Desk, describe, unexpected};
+use super::ads::Figures;
+use super::ending::{Ending, How};
+use crate::failure::{Disposition, Failure, Step};
+use crate::host::run_as;
+use crate::job::{Begin, Job};
+use crate::knobs::Knobs;
+use crate::launcher::message::{Order, Report, Status};
+use crate::launcher::place::Placed;
+use crate::log;
+use crate::parent::file::FileParent;
+use crate::parent::schedd::Queue;
+use crate::parent::startd::{Asked, Startd};
+use crate::plan::{self, Host, Inputs, Plan, Stdio};
+use crate::report::events::{Event, Times};
+
+/// Exit codes, as a schedd reads them.
+const JOB_EXCEPTION: u8 = 4;
+const JOB_EXITED: u8 = 100;
+const JOB_SHOULD_REQUEUE: u8 = 107;
+const JOB_SHOULD_HOLD: u8 = 112;
+const JOB_SHOULD_REMOVE: u8 = 113;
+const JOB_MISSED_DEFERRAL_TIME: u8 = 114;
+
+/// Attributes that go into the queue at every end.
+const ALWAYS: [&str; 17] = [
+    "ImageSize",
+    "ResidentSetSize",
+    "MemoryUsage",
+    "DiskUsage",
+    "ScratchDirFileCount",
+    "RemoteSysCpu",
+    "RemoteUserCpu",
+    "StdoutMtime",
+    "StderrMtime",
+    "BlockReads",
+    "BlockWrites",
+    "BlockReadKbytes",
+    "BlockWriteKbytes",
+    "RecentBlockReads",
+    "RecentBlockWrites",
+    "RecentBlockReadKbytes",
+    "RecentBlockWriteKbytes",
+];
+/// Those of a job that has ended for good.
+const OF_THE_END: [&str; 5] =
+    ["ExitBySignal", "ExitCode", "ExitSignal", "ExitReason", "JobCoreDumped"];
+
+/// How often the clock is looked at, which may be set while a job waits for its time.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// What a supervisor works with.
+pub(crate) struct Local<'a> {
+    /// The launcher, and signals.
+    pub(crate) desk: Desk,
+    /// The schedd.
+    pub(crate) schedd: Startd,
+    /// Where it takes changes of the queue.
+    pub(crate) address: condor_cedar::Sinful,
+    /// The configuration.
+    pub(crate) knobs: &'a Knobs,
+    /// The machine.
+    pub(crate) host: Host,
+    /// The starter's own environment.
+    pub(crate) environment: Vec<(String, String)>,
+    /// What happens while it runs.
+    pub(crate) course: Course,
+}
+
+/// How far a job is.
+#[derive(Default)]
+pub(crate) struct Course {
+    ending: Ending,
+    /// The schedd wants it out of the queue.
+    remove: bool,
+    /// The signal that ends the running job.
+    running: Option<i32>,
+    figures: Option<Figures>,
+    suspended: bool,
+    logs: Vec<PathBuf>,
+    xml: bool,
+    id: (i64, i64),
+    queue: Option<Queue>,
+}
+
+/// Why a job's life ended early.
+enum Broken {
+    Failed(Failure),
+    /// It was to end before it ran.
+    NotStarted,
+    /// Its time is over.
+    Missed(String),
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Local<'_> {
+    /// Runs the parent's job; the exit code.
+    pub(crate) fn run(mut self, parent: &mut FileParent) -> u8 {
+        let code = match self.life(parent) {
+            Ok(code) => code,
+            Err(broken) => self.broken(broken),
+        };
+        let gone = self.desk.order(&Order::Finish).and_then(|()| self.desk.gone());
+        if let Err(failure) = gone {
+            tracing::error!("{}: {failure}", failure.step);
+        }
+        code
+    }
+
+    fn life(&mut self, parent: &mut FileParent) -> Result<u8, Broken> {
+        let job = self.job(parent.job_ad()?)?;
+        tracing::info!("Starting a LOCAL universe job with ID: {}", job.id());
+        let plan = self.plan(&job)?;
+        self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
+        if !job.credentials.services.is_empty() {
+            let services = job.credentials.services.clone();
+            self.desk.order(&Order::Place(Placed::OwnTokens(services)))?;
+            match self.report()? {
+                Report::Placed(None) => {}
+                Report::Placed(Some(failure)) => return Err(failure.into()),
+                other => return Err(unexpected(&other).into()),
+            }
+        }
+        self.deferred(&job)?;
+        self.stop_if_asked()?;
+        self.first_event()?;
+        let starts = job.ad.eval_i64("NumJobStarts").unwrap_or(0) + 1;
+        let mut ad = ClassAd::new();
+        ad.insert_value("NumJobStarts", starts);
+        self.tell(&ad);
+        self.desk.order(&Order::Launch)?;
+        self.course.running = Some(job.kill_signal);
+        let pid = match self.report()? {
+            Report::Started { pid } => pid,
+            other => return Err(unexpected(&other).into()),
+        };
+        tracing::info!("Create_Process succeeded, pid={pid}");
+        self.course.figures = Some(Figures::new(pid, None));
+        self.suspend()?;
+        let status = self.running()?;
+        self.course.running = None;
+        Ok(self.over(&job, status))
+    }
+
+    /// The job, which uses its files where they are.
+    fn job(&mut self, ad: ClassAd) -> Result<Job, Failure> {
+        let mut job = Job::from_ad(ad, Path::new("/"), None)?;
+        job.transfer = None;
+        job.streams = [false; 3];
+        self.course.id = (job.cluster, job.proc);
+        self.course.xml = job.ad.eval_bool("ULogUseXML").unwrap_or(false)
+            || job.ad.eval_i64("ULogUseXML") == Some(1);
+        for name in ["UserLog", "DAGManNodesLog"] {
+            if let Some(path) = job.ad.eval_string(name).filter(|path| !path.is_empty()) {
+                self.course.logs.push(job.iwd.join(path));
+            }
+        }
+        self.course.queue = Some(Queue {
+            address: self.address.clone(),
+            session: self.schedd.session().clone(),
+            user: job.ad.eval_string("User").or(job.owner.clone()).unwrap_or_default(),
+            id: self.course.id,
+        });
+        Ok(job)
+    }
+
+    fn plan(&mut self, job: &Job) -> Result<Plan, Failure> {
+        let Some(owner) = &job.owner else {
+            return Err(Failure::host(Step::Account, "the job ad has neither OsUser nor Owner"));
+        };
+        let account = run_as::account(owner, self.host.privileged)?;
+        let plan = plan::make(Inputs {
+            job,
+            knobs: self.knobs,
+            host: &self.host,
+            submitter: Some(account.ids.clone()),
+            account,
+            machine: &ClassAd::new(),
+            slot: "",
+            environment: &self.environment,
+            stdio: [None, None, None],
+            unnamed_output: Stdio::Null,
+            pool: true,
+        })?;
+        tracing::info!("isolation: {}", plan.applied().join(" "));
+        for item in &plan.not_applied {
+            tracing::warn!("isolation not applied: {item}");
+        }
+        Ok(plan)
+    }
+
+    fn deferred(&mut self, job: &Job) -> Result<(), Broken> {
+        let time = match Begin::of(&job.ad, &job.id(), SystemTime::now()) {
+            Begin::AtOnce => return Ok(()),
+            Begin::At(time) => time,
+            Begin::Missed(why) => return Err(Broken::Missed(why)),
+        };
+        let left = || time.duration_since(SystemTime::now()).unwrap_or_default();
+        tracing::info!("Job {} deferred for {} seconds", job.id(), left().as_secs());
+        while !left().is_zero() {
+            self.wait(Some(Instant::now() + left().min(LOOK)))?;
+            self.stop_if_asked()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of the job, and looks at it meanwhile.
+    fn running(&mut self) -> Result<Status, Broken> {
+        let interval =
+            |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
+        let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
+        loop {
+            match self.desk.report() {
+                Some(Report::Ended { ended, disk, .. }) => {
+                    let status = ended.status;
+                    if let Some(figures) = &mut self.course.figures {
+                        let pid = figures.pid();
+                        tracing::info!("Process exited, pid={pid}, {}", describe(&ended));
+                        figures.end(ended, disk);
+                    }
+                    return Ok(status);
+                }
+                Some(Report::Measured { sample, disk, .. }) => {
+                    if let Some(figures) = &mut self.course.figures {
+                        figures.look(sample, disk);
+                    }
+                }
+                Some(Report::Appended(end)) => complain(end),
+                Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(other) => return Err(unexpected(&other).into()),
+                None => {
+                    if due <= Instant::now() {
+                        self.desk.order(&Order::Measure)?;
+                        due = Instant::now() + interval(self.knobs.starter_update_interval);
+                    }
+                    self.wait(Some(due))?;
+                }
+            }
+        }
+    }
+
+    /// The job has ended: what that means is said to the log, the queue and the schedd.
+    fn over(&mut self, job: &Job, status: Status) -> u8 {
+        let mut ad = self.usage();
+        let times = times(&ad);
+        if let Some(code) = self.ordered() {
+            self.log(&Event::Evicted(times));
+            if code == JOB_SHOULD_REQUEUE {
+                ad.insert_value("RequeueReason", "the starter was told to end the job");
+            }
+            self.settle(&ad, false);
+            return code;
+        }
+        let mut outcome = job.ad.clone();
+        outcome.update(&ad);
+        match decide(&outcome) {
+            Decision::Leave => {
+                self.log(&Event::Terminated(status, times));
+                self.settle(&ad, true);
+                JOB_EXITED
+            }
+            Decision::Requeue(why) => {
+                self.log(&Event::Requeued(status, times, why.clone()));
+                ad.insert_value("RequeueReason", why);
+                self.settle(&ad, false);
+                JOB_SHOULD_REQUEUE
+            }
+            Decision::Hold { why, code, subcode } => {
+                self.log(&Event::Evicted(times));
+                hold(&mut ad, &why, code, subcode);
+                self.settle(&ad, false);
+                JOB_SHOULD_HOLD
+            }
+        }
+    }
+
+    /// What the schedd has asked for, as an exit code.
+    fn ordered(&self) -> Option<u8> {
+        let ending = &self.course.ending;
+        if self.course.remove {
+            Some(JOB_SHOULD_REMOVE)
+        } else if ending.hold.is_some() {
+            // The schedd has its reason already.
+            Some(JOB_SHOULD_HOLD)
+        } else {
+            ending.is_under_way().then_some(JOB_SHOULD_REQUEUE)
+        }
+    }
+
+    /// The last words of a life that ended early; the exit code.
+    fn broken(&mut self, broken: Broken) -> u8 {
+        let mut ad = self.usage();
+        let times = times(&ad);
+        match broken {
+            Broken::NotStarted => {
+                self.log(&Event::Evicted(times));
+                self.ordered().unwrap_or(JOB_SHOULD_REQUEUE)
+            }
+            Broken::Missed(why) => {
+                tracing::error!("{why}");
+                self.log(&Event::Evicted(times));
+                JOB_MISSED_DEFERRAL_TIME
+            }
+            Broken::Failed(failure) => {
+                tracing::error!("{}: {failure}", failure.step);
+                let address = self.schedd.address().to_string();
+                self.log(&Event::Error(address, failure.message.clone()));
+                self.log(&Event::Evicted(times));
+                match failure.disposition {
+                    Disposition::Hold { code, subcode } => {
+                        hold(&mut ad, &failure.message, code, subcode);
+                        self.settle(&ad, false);
+                        JOB_SHOULD_HOLD
+                    }
+                    Disposition::Elsewhere => JOB_EXCEPTION,
+                }
+            }
+        }
+    }
+
+    fn usage(&self) -> ClassAd {
+        self.course.figures.as_ref().map(|figures| figures.exited(self.knobs)).unwrap_or_default()
+    }
+
+    /// The last change of the queue, which is tried more than once unless somebody is in a hurry.
+    fn settle(&mut self, ad: &ClassAd, end: bool) {
+        let mut change = ClassAd::new();
+        let more = ["HoldReason", "HoldReasonCode", "HoldReasonSubCode", "RequeueReason"];
+        let names = ALWAYS.iter().chain(&more).chain(if end { &OF_THE_END[..] } else { &[] });
+        for name in names {
+            if let Some((name, value)) = ad.get_entry(name) {
+                change.insert(name.clone(), value.clone());
+            }
+        }
+        let delay = u64::try_from(self.knobs.local_universe_job_cleanup_retry_delay).unwrap_or(0);
+        for _ in 0..self.knobs.local_universe_max_job_cleanup_retries.max(0) {
+            if self.tell(&change) || self.course.ending.how == Some(How::Hard) {
+                return;
+            }
+            let end = Instant::now() + Duration::from_secs(delay);
+            while Instant::now() < end && self.course.ending.how != Some(How::Hard) {
+                if self.wait(Some(end)).is_err() {
+                    return;
+                }
+            }
+        }
+        self.tell(&change);
+    }
+
+    /// Changes the queue; whether that was possible.
+    fn tell(&self, ad: &ClassAd) -> bool {
+        let Some(queue) = &self.course.queue else { return true };
+        match queue.set(ad) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!("the job's attributes can't be changed in the queue: {error}");
+                false
+            }
+        }
+    }
+
+    /// The first line of the job's log decides whether it can have one.
+    fn first_event(&mut self) -> Result<(), Broken> {
+        let event = Event::Execute(self.schedd.address().to_string());
+        self.log(&event);
+        for _ in 0..self.course.logs.len() {
+            match self.report()? {
+                Report::Appended(None) => {}
+                Report::Appended(Some(failure)) => return Err(failure.into()),
+                other => return Err(unexpected(&other).into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, event: &Event) {
+        let now = log::local_time("%Y-%m-%d %H:%M:%S");
+        let id = self.course.id;
+        for (n, path) in self.course.logs.iter().enumerate() {
+            // DAGMan reads text only.
+            let xml = self.course.xml && n == 0;
+            let text = if xml { event.xml(id, &now) } else { event.text(id, &now) };
+            if let Err(failure) = self.desk.append(path, text) {
+                tracing::error!("{}: {failure}", path.display());
+            }
+        }
+    }
+
+    fn stop_if_asked(&self) -> Result<(), Broken> {
+        if self.course.ending.is_under_way() { Err(Broken::NotStarted) } else { Ok(()) }
+    }
+
+    /// The launcher's next report.
+    fn report(&mut self) -> Result<Report, Broken> {
+        loop {
+            match self.desk.report() {
+                Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(report) => return Ok(report),
+                None => self.wait(None)?,
+            }
+        }
+    }
+
+    /// Waits until something has happened, or until the time has come, and does what the schedd asked
+    /// for.
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), Failure> {
+        let kill = self.course.ending.kill_at.filter(|_| self.course.running.is_some());
+        let until = [until, self.schedd.due(), kill].into_iter().flatten().min();
+        let sources = self.schedd.sources();
+        self.desk.wait(until, &sources)?;
+        drop(sources);
+        let mut asked = self.schedd.step();
+        while let Some(signal) = self.desk.signal() {
+            asked.push(match signal {
+                Signal::SIGQUIT => Asked::Hard(None),
+                Signal::SIGHUP => Asked::Reconfig,
+                Signal::SIGUSR1 => Asked::Remove,
+                _ => Asked::Soft(None),
+            });
+        }
+        for asked in asked {
+            self.take(asked)?;
+        }
+        let Some(signal) = self.course.running else { return Ok(()) };
+        let patience = u64::try_from(self.knobs.shutdown_graceful_timeout).unwrap_or(0);
+        match self.course.ending.next(Duration::from_secs(patience)) {
+            Some(How::Soft) => {
+                tracing::info!("sending signal {signal} to the job");
+                if self.course.suspended {
+                    self.desk.order(&Order::Suspend(false))?;
+                }
+                self.desk.order(&Order::Signal(signal))
+            }
+            Some(How::Hard) => self.desk.order(&Order::Kill),
+            None => Ok(()),
+        }
+    }
+
+    fn take(&mut self, asked: Asked) -> Result<(), Failure> {
+        tracing::info!("asked to: {asked:?}");
+        match &asked {
+            Asked::Suspend | Asked::Continue => {
+                let suspended = asked == Asked::Suspend;
+                if suspended != self.course.suspended {
+                    self.course.suspended = suspended;
+                    self.suspend()?;
+                }
+            }
+            Asked::Reconfig => tracing::info!("a new configuration counts from the next job on"),
+            Asked::Checkpoint => tracing::warn!("a job of the local universe has no checkpoints"),
+            Asked::Remove => {
+                self.course.remove = true;
+                self.course.ending.take(asked);
+            }
+            _ => self.course.ending.take(asked),
+        }
+        Ok(())
+    }
+
+    /// Stops the job or lets it go on, as was asked for last: perhaps before there was one.
+    fn suspend(&mut self) -> Result<(), Failure> {
+        let Some(figures) = &mut self.course.figures else { return Ok(()) };
+        if self.course.running.is_none() || figures.suspended == self.course.suspended {
+            return Ok(());
+        }
+        figures.suspended = self.course.suspended;
+        let count = figures.running(self.knobs).eval_i64("NumPids").unwrap_or(1);
+        self.desk.order(&Order::Suspend(self.course.suspended))?;
+        let event =
+            if self.course.suspended { Event::Suspended(count) } else { Event::Unsuspended };
+        self.log(&event);
+        Ok(())
+    }
+}
+
+fn complain(end: Option<Failure>) {
+    if let Some(failure) = end {
+        tracing::error!("{failure}");
+    }
+}
+
+fn hold(ad: &mut ClassAd, why: &str, code: i32, subcode: i32) {
+    ad.insert_value("HoldReason", why.to_owned());
+    ad.insert_value("HoldReasonCode", i64::from(code));
+    ad.insert_value("HoldReasonSubCode", i64::from(subcode));
+}
+
+fn times(ad: &ClassAd) -> Times {
+    let time = |name: &str| {
+        Duration::try_from_secs_f64(ad.eval(name).as_f64().unwrap_or_default()).unwrap_or_default()
+    };
+    Times { user: time("RemoteUserCpu"), system: time("RemoteSysCpu") }
+}
