@@ -90,4 +90,6 @@ fn run(schedd: &str, input: &str, ids: Ids, common: &Common) -> Result<u8, Failu
 fn be_local(ground: &mut Ground) {
     ground.knobs.starter_allow_runas_owner = Condition("True".to_owned());
     ground.knobs.mount_under_scratch = None;
+    // No slot has CPUs for it.
+    ground.knobs.starter_num_threads_env_vars.clear();
 }

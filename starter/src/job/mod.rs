@@ -5,6 +5,7 @@ mod credentials;
 mod deferral;
 mod environment;
 mod files;
+mod script;
 pub(crate) mod submit;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ pub(crate) use deferral::Begin;
 pub(crate) use arguments::{parse_v1, parse_v2};
 pub(crate) use environment::{Variables, parse_env_either, parse_env_v1, parse_env_v2};
 pub(crate) use files::{Transfer, When};
+pub(crate) use script::{Script, Which};
 
 use crate::failure::{Failure, Step, hold};
 use crate::launcher::message::Status;

@@ -145,6 +145,8 @@ knobs! {
     AUTO_SET_NVIDIA_VISIBLE_DEVICES auto_set_nvidia_visible_devices: bool = Boolean "True";
     /// A program that is run in place of every job, with the job's program as first argument.
     USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
+    /// Let jobs run programs before and after their own (PreCmd, PostCmd): an expression over the slot and the job.
+    STARTER_ALLOW_JOB_PRE_AND_POST_CMD starter_allow_job_pre_and_post_cmd: Option<String> = Text "";
     /// Added to a job's niceness, 0 to 19: an expression over the job ad.
     JOB_RENICE_INCREMENT job_renice_increment: Option<String> = Text "";
     /// Keep a job on the CPUs of its slot: those of ASSIGN_CPU_AFFINITY or SLOTn_CPU_AFFINITY, else the one of the slot's number.

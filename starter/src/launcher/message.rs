@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::place::Placed;
 use crate::failure::{Context, Failure, Step};
-use crate::plan::Plan;
+use crate::plan::{Plan, Program};
 use crate::report::{Disk, Sample, Usage};
 use crate::sys::process;
 use crate::transfer::{Delivered, Destination, Source, Stats};
@@ -47,6 +47,9 @@ pub(crate) enum Order {
     /// Open the job's standard files, if that shall be known before the start. Answer: `Opened` or
     /// `Failed`.
     Open,
+    /// Run another program in the job's place, before or after it. Answer: `Started` and `Ended`, or
+    /// `Failed`.
+    Script(Box<Program>),
     /// Make everything for the job but run its program, so that little is left to do then. Answer:
     /// only if it failed.
     Ready,

@@ -30,7 +30,7 @@ use self::view::{Identity, Places};
 use crate::failure::{Context, Failure, Step};
 use crate::host::run_as;
 use crate::knobs::Knobs;
-use crate::plan::{Plan, Root};
+use crate::plan::{Plan, Program, Root};
 use crate::sys::privilege::Ids;
 use crate::sys::process;
 use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Source};
@@ -68,6 +68,8 @@ struct State {
     ended: Option<Ended>,
     /// Orders that wait for the copy under way.
     waiting: VecDeque<Order>,
+    /// What runs isn't the job itself, but a script of it.
+    script: bool,
     /// An order failed: of those that follow only the last is carried out.
     failed: bool,
     /// The end of the sandbox has been told.
@@ -113,11 +115,16 @@ impl Launcher<'_> {
                 && let Some(cell) = state.cell.take()
             {
                 let ended = cell.collect(state.ended.take())?;
+                let script = std::mem::take(&mut state.script);
+                if !script && let Some(failure) = self.wrapper_failure(state) {
+                    Self::fail(channel, state, failure)?;
+                    continue;
+                }
                 let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
                 let snapshot = state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default();
                 channel.send(&Report::Ended { ended, disk, snapshot })?;
                 // Nobody needs what is left of a job whose files aren't moved.
-                if state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
+                if !script && state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
                     Self::remove(channel, state)?;
                 }
             }
@@ -153,6 +160,12 @@ impl Launcher<'_> {
                     }
                     return Ok(true);
                 }
+                // Of a job that failed there is still something to be said.
+                Order::Append { .. } if state.failed => {
+                    if let Some(report) = self.obey(order, state)? {
+                        channel.send(&report)?;
+                    }
+                }
                 _ if state.failed => {}
                 order => match self.obey(order, state) {
                     Ok(None) => {}
@@ -165,6 +178,15 @@ impl Launcher<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// What USER_JOB_WRAPPER has written to say that it could not run the job. A job can write it, too,
+    /// and then runs again, as with stock.
+    fn wrapper_failure(&self, state: &State) -> Option<Failure> {
+        self.knobs.user_job_wrapper.as_ref()?;
+        let text = state.sandbox.as_ref()?.wrapper_error()?;
+        let message = format!("The job wrapper failed to execute the job: {}", text.trim());
+        Some(Failure::host(Step::Exec, message))
     }
 
     fn fail(channel: &Channel, state: &mut State, failure: Failure) -> Result<(), Failure> {
@@ -227,6 +249,9 @@ impl Launcher<'_> {
             Order::Ready => {
                 state.ready = Some(self.ready(state)?);
                 Ok(None)
+            }
+            Order::Script(program) => {
+                self.script(*program, state).map(|pid| Some(Report::Started { pid }))
             }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
@@ -319,6 +344,23 @@ impl Launcher<'_> {
         let cell = ready.go()?;
         let pid = cell.pid;
         state.cell = Some(cell);
+        Ok(pid)
+    }
+
+    /// Starts another program of the job's in a cell like its own.
+    fn script(&self, program: Program, state: &mut State) -> Result<i32, Failure> {
+        let (Some(plan), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
+            return Err(out_of_order("there is no sandbox to run a script in"));
+        };
+        let plan = Plan { program, ..plan.clone() };
+        let files = stdio::open(&plan)?.0;
+        let places = places(&plan, sandbox)?;
+        let cell = cell::make(&plan, places, files, &self.daemon)?.go()?;
+        let pid = cell.pid;
+        state.cell = Some(cell);
+        state.script = true;
         Ok(pid)
     }
 

@@ -8,6 +8,7 @@ use super::{Account, Sandbox, resources};
 use crate::failure::{Failure, Step};
 use crate::job::{Job, TOKENS, Variables, parse_env_either};
 use crate::knobs::Knobs;
+use crate::launcher::sandbox::WRAPPER_ERROR;
 
 /// What the environment depends on besides the job and the knobs.
 pub(super) struct Surroundings<'a> {
@@ -105,6 +106,9 @@ fn publish(all: &mut Variables, job: &Job, knobs: &Knobs, at: &Surroundings<'_>)
     all.set("_CONDOR_JOB_PIDS", "");
     if let Some(bin) = &knobs.bin {
         all.set("_CONDOR_BIN", bin);
+    }
+    if knobs.user_job_wrapper.is_some() {
+        all.set("_CONDOR_WRAPPER_ERROR_FILE", in_scratch(WRAPPER_ERROR));
     }
     for name in ["TMPDIR", "TEMP", "TMP"] {
         all.set(name, &tmp);

@@ -14,7 +14,7 @@ pub(crate) enum Event {
     Execute(String),
     /// The job ended, for good.
     Terminated(Status, Times),
-    /// It ended and is to run again, for this reason.
+    /// It ended and is to run again, for this reason, if there is one.
     Requeued(Status, Times, String),
     /// It was made to end, or could not be started.
     Evicted(Times),
@@ -49,7 +49,8 @@ impl Times {
 const NO_TIMES: Times = Times { user: Duration::ZERO, system: Duration::ZERO };
 
 impl Event {
-    fn number(&self) -> (i64, &'static str) {
+    /// Its number and its name.
+    pub(crate) fn number(&self) -> (i64, &'static str) {
         match self {
             Self::Execute(_) => (1, "ExecuteEvent"),
             Self::Terminated(..) => (5, "JobTerminatedEvent"),
@@ -60,11 +61,12 @@ impl Event {
         }
     }
 
-    /// As text. `at` is the time as `2026-11-25 11:37:09`.
+    /// As text. `at` is the time as `2026-11-25 11:37:09.500`.
     pub(crate) fn text(&self, id: (i64, i64), at: &str) -> String {
         let (cluster, proc) = id;
         let number = self.number().0;
-        format!("{number:03} ({cluster:03}.{proc:03}.000) {at} {}...\n", self.body())
+        let time = at.split('.').next().unwrap_or_default();
+        format!("{number:03} ({cluster:03}.{proc:03}.000) {time} {}...\n", self.body())
     }
 
     fn body(&self) -> String {
@@ -81,9 +83,10 @@ impl Event {
                 )
             }
             Self::Requeued(status, times, why) => format!(
-                "Job was evicted.\n\t(0) Job terminated and was requeued\n{}{}\t{why}\n",
+                "Job was evicted.\n\t(0) Job terminated and was requeued\n{}{}{}",
                 usage(*times),
                 end(*status),
+                if why.is_empty() { String::new() } else { format!("\t{why}\n") },
             ),
             Self::Evicted(times) => {
                 format!("Job was evicted.\n\t(0) CPU times\n{}", usage(*times))
@@ -190,7 +193,7 @@ mod tests {
     use super::*;
 
     fn text(event: &Event) -> String {
-        event.text((9, 0), "2026-11-25 11:37:09")
+        event.text((9, 0), "2026-11-25 11:37:09.500")
     }
 
     #[test]

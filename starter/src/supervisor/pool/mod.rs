@@ -15,7 +15,9 @@ mod ending;
 pub(crate) mod local;
 mod monitors;
 mod output;
+mod scripts;
 mod streams;
+mod user_log;
 mod wait;
 
 use std::net::TcpStream;
@@ -29,6 +31,7 @@ use self::assignment::{Assignment, ShadowHost};
 use self::ending::Ending;
 use self::output::{Wanted, wanted_of_ended};
 use self::streams::Streamed;
+use self::user_log::UserLog;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
 use crate::job::Job;
@@ -69,6 +72,8 @@ pub(crate) struct Pool<'a> {
     figures: Option<Figures>,
     /// The job is not to run just now.
     suspended: bool,
+    /// `StarterUserLog`.
+    log: Option<UserLog>,
     /// When its tokens are to be fetched again.
     tokens_due: Option<Instant>,
     /// The job's standard files that go over the shadow while it runs.
@@ -147,6 +152,7 @@ impl<'a> Pool<'a> {
             stage: Stage::Quiet,
             figures: None,
             suspended: false,
+            log: None,
             tokens_due: None,
             asked: false,
             streams: Vec::new(),
@@ -174,10 +180,11 @@ impl<'a> Pool<'a> {
 
     fn life(&mut self) -> Result<(), Broken> {
         let assignment = self.assignment()?;
-        let Assignment { job, plan, shadow, peer } = &assignment;
+        let Assignment { job, plan, shadow, peer, scripts } = &assignment;
         self.fetched(job)?;
         self.stop_if_asked()?;
         self.deferred(job)?;
+        self.before(job, scripts)?;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
         match self.report()? {
@@ -185,6 +192,7 @@ impl<'a> Pool<'a> {
             other => return Err(unexpected(&other).into()),
         }
         self.open_streams(job, plan)?;
+        self.begin_log(job, plan)?;
         // The cell is made while the shadow takes note.
         self.desk.order(&Order::Ready)?;
         self.not_too_soon(job)?;
@@ -211,6 +219,10 @@ impl<'a> Pool<'a> {
             let reaped = figures.reaped(self.knobs, &self.ending, *shadow);
             self.update(reaped)?;
         }
+        if by_itself {
+            self.after(job, scripts, ended)?;
+        }
+        self.log_end(ended, by_itself);
         self.tell(&Call::Event(&ads::execution_exit()))?;
         if let Some(figures) = &self.figures {
             let exited = figures.exited(self.knobs);
@@ -284,6 +296,10 @@ impl<'a> Pool<'a> {
                     continue;
                 }
                 Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(Report::Appended(end)) => {
+                    complain(end);
+                    continue;
+                }
                 Some(other) => return Err(unexpected(&other).into()),
                 None => {}
             }
@@ -390,5 +406,12 @@ impl<'a> Pool<'a> {
 
     fn stop_if_asked(&self) -> Result<(), Broken> {
         if self.ending.is_under_way() { Err(Broken::NotStarted) } else { Ok(()) }
+    }
+}
+
+/// What is of no consequence for the job.
+fn complain(end: Option<Failure>) {
+    if let Some(failure) = end {
+        tracing::error!("{failure}");
     }
 }

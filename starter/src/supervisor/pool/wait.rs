@@ -8,11 +8,12 @@ use nix::sys::signal::Signal;
 
 use super::ending::How;
 use super::streams::Streamed;
-use super::{Broken, Pool, Stage};
+use super::{Broken, Pool, Stage, complain};
 use crate::failure::{Failure, Step};
 use crate::launcher::message::{Order, Report};
 use crate::parent::shadow::{Answer, Call, Lost};
 use crate::parent::startd::Asked;
+use crate::report::events::Event;
 
 /// How long a shadow may take for an answer once the job is to end at once: a startd kills a starter
 /// ten seconds (25.14.1) or thirty (23.9.6) after it has said so.
@@ -110,6 +111,8 @@ impl Pool<'_> {
         loop {
             match self.desk.report() {
                 Some(Report::Failed(failure)) => return Err(failure.into()),
+                // Of the first event the caller wants to know.
+                Some(Report::Appended(end)) if self.figures.is_some() => complain(end),
                 Some(report) => return Ok(report),
                 None => self.wait(None)?,
             }
@@ -185,7 +188,9 @@ impl Pool<'_> {
             && figures.suspended != self.suspended
         {
             figures.suspended = self.suspended;
+            let count = figures.running(self.knobs).eval_i64("NumPids").unwrap_or(1);
             self.desk.order(&Order::Suspend(self.suspended))?;
+            self.log(&if self.suspended { Event::Suspended(count) } else { Event::Unsuspended });
             // The report that follows has the new state.
             self.desk.order(&Order::Measure)?;
         }

@@ -4,7 +4,7 @@
 
 mod decide;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use classad::ClassAd;
@@ -13,19 +13,20 @@ use nix::sys::signal::Signal;
 use self::decide::{Decision, decide};
 use super::super::{Desk, describe, unexpected};
 use super::ads::Figures;
+use super::complain;
 use super::ending::{Ending, How};
+use super::user_log::{UserLog, times};
 use crate::failure::{Disposition, Failure, Step};
 use crate::host::run_as;
 use crate::job::{Begin, Job};
 use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
 use crate::launcher::place::Placed;
-use crate::log;
 use crate::parent::file::FileParent;
 use crate::parent::schedd::Queue;
 use crate::parent::startd::{Asked, Startd};
 use crate::plan::{self, Host, Inputs, Plan, Stdio};
-use crate::report::events::{Event, Times};
+use crate::report::events::Event;
 
 /// Exit codes, as a schedd reads them.
 const JOB_EXCEPTION: u8 = 4;
@@ -90,8 +91,7 @@ pub(crate) struct Course {
     running: Option<i32>,
     figures: Option<Figures>,
     suspended: bool,
-    logs: Vec<PathBuf>,
-    xml: bool,
+    logs: Vec<UserLog>,
     id: (i64, i64),
     queue: Option<Queue>,
 }
@@ -166,13 +166,7 @@ impl Local<'_> {
         job.transfer = None;
         job.streams = [false; 3];
         self.course.id = (job.cluster, job.proc);
-        self.course.xml = job.ad.eval_bool("ULogUseXML").unwrap_or(false)
-            || job.ad.eval_i64("ULogUseXML") == Some(1);
-        for name in ["UserLog", "DAGManNodesLog"] {
-            if let Some(path) = job.ad.eval_string(name).filter(|path| !path.is_empty()) {
-                self.course.logs.push(job.iwd.join(path));
-            }
-        }
+        self.course.logs = UserLog::of(&job);
         self.course.queue = Some(Queue {
             address: self.address.clone(),
             session: self.schedd.session().clone(),
@@ -262,10 +256,10 @@ impl Local<'_> {
         let mut ad = self.usage();
         let times = times(&ad);
         if let Some(code) = self.ordered() {
-            self.log(&Event::Evicted(times));
-            if code == JOB_SHOULD_REQUEUE {
-                ad.insert_value("RequeueReason", "the starter was told to end the job");
-            }
+            self.log(&match code {
+                JOB_SHOULD_REQUEUE => Event::Requeued(status, times, String::new()),
+                _ => Event::Evicted(times),
+            });
             self.settle(&ad, false);
             return code;
         }
@@ -380,8 +374,7 @@ impl Local<'_> {
     /// The first line of the job's log decides whether it can have one.
     fn first_event(&mut self) -> Result<(), Broken> {
         let event = Event::Execute(self.schedd.address().to_string());
-        self.log(&event);
-        for _ in 0..self.course.logs.len() {
+        for _ in 0..self.log(&event) {
             match self.report()? {
                 Report::Appended(None) => {}
                 Report::Appended(Some(failure)) => return Err(failure.into()),
@@ -391,17 +384,16 @@ impl Local<'_> {
         Ok(())
     }
 
-    fn log(&mut self, event: &Event) {
-        let now = log::local_time("%Y-%m-%d %H:%M:%S");
-        let id = self.course.id;
-        for (n, path) in self.course.logs.iter().enumerate() {
-            // DAGMan reads text only.
-            let xml = self.course.xml && n == 0;
-            let text = if xml { event.xml(id, &now) } else { event.text(id, &now) };
-            if let Err(failure) = self.desk.append(path, text) {
-                tracing::error!("{}: {failure}", path.display());
+    /// Has the event written; into how many logs.
+    fn log(&mut self, event: &Event) -> usize {
+        let mut count = 0;
+        for log in self.course.logs.iter().filter(|log| log.wants(event)) {
+            match self.desk.append(&log.path, log.line(event)) {
+                Ok(()) => count += 1,
+                Err(failure) => tracing::error!("{}: {failure}", log.path.display()),
             }
         }
+        count
     }
 
     fn stop_if_asked(&self) -> Result<(), Broken> {
@@ -491,21 +483,8 @@ impl Local<'_> {
     }
 }
 
-fn complain(end: Option<Failure>) {
-    if let Some(failure) = end {
-        tracing::error!("{failure}");
-    }
-}
-
 fn hold(ad: &mut ClassAd, why: &str, code: i32, subcode: i32) {
     ad.insert_value("HoldReason", why.to_owned());
     ad.insert_value("HoldReasonCode", i64::from(code));
     ad.insert_value("HoldReasonSubCode", i64::from(subcode));
-}
-
-fn times(ad: &ClassAd) -> Times {
-    let time = |name: &str| {
-        Duration::try_from_secs_f64(ad.eval(name).as_f64().unwrap_or_default()).unwrap_or_default()
-    };
-    Times { user: time("RemoteUserCpu"), system: time("RemoteSysCpu") }
 }
