@@ -12,6 +12,8 @@
 )]
 
 mod channel;
+mod credentials;
+mod deferral;
 mod disk;
 mod files;
 mod inheritance;
@@ -20,3 +22,4 @@ mod orders;
 mod own;
 mod parent;
 mod pool;
+mod scripts;

@@ -18,6 +18,7 @@ pub(super) fn level(command: Command) -> Option<Level> {
     match command {
         Command::RaiseSignal
         | Command::VacateJob
+        | Command::UpdateGsiCred
         | Command::QueryInstance
         | Command::SecQuery
         | Command::Nop
@@ -36,6 +37,8 @@ pub(super) fn level(command: Command) -> Option<Level> {
 pub(super) enum Then {
     /// Its values have to be read.
     Payload(Command),
+    /// A file, for which there is an answer later.
+    File,
     /// Nothing but an answer that is pending.
     Leave,
 }
@@ -61,6 +64,7 @@ pub(super) fn begin(
     };
     Ok(match command {
         Command::RaiseSignal | Command::VacateJob => Then::Payload(command),
+        Command::UpdateGsiCred => Then::File,
         Command::QueryInstance => {
             link.connection.send_bytes(manners.instance)?;
             Then::Leave

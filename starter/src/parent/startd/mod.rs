@@ -32,7 +32,7 @@ use alive::{KeepAlive, Rhythm};
 use call::Call;
 use commands::Manners;
 use door::Door;
-pub(crate) use orders::{Asked, Why};
+pub(crate) use orders::{Asked, Proxy, Why};
 pub(crate) use updates::Machine;
 use updates::Updates;
 
@@ -174,6 +174,12 @@ impl Startd {
     /// Lets the holder of a session in, as far as the session reaches.
     pub(crate) fn add_session(&mut self, session: Session) {
         self.sessions.insert(session);
+    }
+
+    /// Answers whoever has brought a proxy.
+    pub(crate) fn proxy_is_placed(&mut self, done: bool) {
+        let calls = std::mem::take(&mut self.calls);
+        self.calls = calls.into_iter().map(|call| call.proxy_is_placed(done)).collect();
     }
 
     /// What to wait for.

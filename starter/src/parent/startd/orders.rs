@@ -1,6 +1,7 @@
 //! What a startd can ask of its starter, and how numbers on the wire become that.
 
 use condor_cedar::message::{Signal, Vacate};
+use zeroize::Zeroizing;
 
 /// Something to do. The same may be asked for more than once, and something harder after something
 /// softer: whoever carries it out only ever goes on to the harder.
@@ -27,8 +28,22 @@ pub(crate) enum Asked {
     Remove,
     /// Read the configuration again.
     Reconfig,
+    /// Put this in place of the job's proxy. The sender waits for [`Startd::proxy_is_placed`].
+    ///
+    /// [`Startd::proxy_is_placed`]: super::Startd::proxy_is_placed
+    Proxy(Proxy),
     /// The startd is gone: nobody wants the job any more. Said once.
     ParentGone,
+}
+
+/// A proxy, which no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Proxy(pub(crate) Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "({} bytes)", self.0.len())
+    }
 }
 
 /// The reason of an order.

@@ -76,6 +76,7 @@ impl Pool<'_> {
         let plan = self.plan(&job, &machine)?;
         let scripts = self.scripts(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
+        self.expect_proxies(&job);
         self.tokens(&job)?;
         self.fetch(&job, &plan, peer.as_deref())?;
         let mut first = ads::provisioned(&machine.slot, &plan);

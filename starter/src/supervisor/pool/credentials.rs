@@ -1,5 +1,6 @@
 //! Tokens of OAuth services: fetched from the shadow before anything else is, and again from time to
-//! time while the job runs, because they expire.
+//! time while the job runs, because they expire. And proxies, which the shadow brings when there is a
+//! newer one.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::job::{Credentials, Job};
 use crate::launcher::message::{Order, Report};
 use crate::launcher::place::{MAX, Placed};
 use crate::parent::shadow::Call;
+use crate::parent::startd::Proxy;
 
 /// Most tokens of a job.
 const MAX_TOKENS: usize = 256;
@@ -57,6 +59,32 @@ impl Pool<'_> {
             Err(broken) => return Err(broken),
         }
         Ok(())
+    }
+
+    /// From now on a newer proxy takes the place of the job's: one that came with its files.
+    pub(super) fn expect_proxies(&mut self, job: &Job) {
+        let name = job.credentials.proxy.as_ref().and_then(|path| path.file_name());
+        let name = name.filter(|_| job.transfer.is_some());
+        self.proxy = name.map(|name| name.to_string_lossy().into_owned());
+    }
+
+    pub(super) fn place_proxy(&mut self, proxy: &Proxy) -> Result<(), Failure> {
+        let Some(name) = self.proxy.clone() else {
+            tracing::warn!("a proxy came for a job that has none here");
+            self.startd.proxy_is_placed(false);
+            return Ok(());
+        };
+        self.proxies += 1;
+        self.desk.order(&Order::Place(Placed::Proxy(name, proxy.0.clone())))
+    }
+
+    pub(super) fn proxy_is_placed(&mut self, end: Option<Failure>) {
+        self.proxies -= 1;
+        self.startd.proxy_is_placed(end.is_none());
+        match end {
+            None => tracing::info!("a newer proxy is in its place"),
+            Some(failure) => tracing::warn!("the proxy isn't renewed: {failure}"),
+        }
     }
 
     fn fetch_tokens(&mut self, job: &Job) -> Result<Tokens, Broken> {

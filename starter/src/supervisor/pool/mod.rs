@@ -74,6 +74,10 @@ pub(crate) struct Pool<'a> {
     suspended: bool,
     /// `StarterUserLog`.
     log: Option<UserLog>,
+    /// The name of the job's proxy in the sandbox.
+    proxy: Option<String>,
+    /// How many newer ones are being put in its place.
+    proxies: usize,
     /// When its tokens are to be fetched again.
     tokens_due: Option<Instant>,
     /// The job's standard files that go over the shadow while it runs.
@@ -153,6 +157,8 @@ impl<'a> Pool<'a> {
             figures: None,
             suspended: false,
             log: None,
+            proxy: None,
+            proxies: 0,
             tokens_due: None,
             asked: false,
             streams: Vec::new(),
@@ -296,6 +302,10 @@ impl<'a> Pool<'a> {
                     continue;
                 }
                 Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(Report::Placed(end)) if self.proxies > 0 => {
+                    self.proxy_is_placed(end);
+                    continue;
+                }
                 Some(Report::Appended(end)) => {
                     complain(end);
                     continue;

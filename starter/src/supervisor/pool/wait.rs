@@ -112,6 +112,7 @@ impl Pool<'_> {
             match self.desk.report() {
                 Some(Report::Failed(failure)) => return Err(failure.into()),
                 // Of the first event the caller wants to know.
+                Some(Report::Placed(end)) if self.proxies > 0 => self.proxy_is_placed(end),
                 Some(Report::Appended(end)) if self.figures.is_some() => complain(end),
                 Some(report) => return Ok(report),
                 None => self.wait(None)?,
@@ -174,6 +175,7 @@ impl Pool<'_> {
                 self.suspended = asked == Asked::Suspend;
                 self.suspend()?;
             }
+            Asked::Proxy(proxy) => self.place_proxy(proxy)?,
             Asked::Reconfig => tracing::info!("a new configuration counts from the next job on"),
             Asked::Checkpoint => tracing::warn!("checkpoints on request aren't there yet"),
             _ => self.ending.take(asked),

@@ -457,6 +457,7 @@ impl Local<'_> {
                 }
             }
             Asked::Reconfig => tracing::info!("a new configuration counts from the next job on"),
+            Asked::Proxy(_) => self.schedd.proxy_is_placed(false),
             Asked::Checkpoint => tracing::warn!("a job of the local universe has no checkpoints"),
             Asked::Remove => {
                 self.course.remove = true;
