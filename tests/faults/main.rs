@@ -18,6 +18,7 @@ mod disk;
 mod files;
 mod inheritance;
 mod life;
+mod local;
 mod orders;
 mod own;
 mod parent;

@@ -72,9 +72,13 @@ fn a_wrapper_says_why_it_could_not_run_the_job() {
     let wrapper = machine.path("wrapper");
     let text = "#!/bin/sh\nprintf 'no\\nspace' > $_CONDOR_WRAPPER_ERROR_FILE\nexit 1\n";
     std::fs::write(&wrapper, text).unwrap();
-    std::fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
     let machine = machine.knob("USER_JOB_WRAPPER", wrapper.to_str().unwrap());
     let ended = Setup::new("exit 0").start(&machine).end(&machine).code(0);
     let (code, text) = ended.error().unwrap();
-    assert_eq!((code, text.as_str()), (1007, "The job wrapper failed to execute the job: no space"));
+    assert_eq!(
+        (code, text.as_str()),
+        (1007, "The job wrapper failed to execute the job: no space")
+    );
 }

@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn each_service_counts_once() {
-        let text = "OAuthServicesNeeded = \"box*a, box*b  scitokens,box*a\"\nx509userproxy = \"p\"\n";
+        let text =
+            "OAuthServicesNeeded = \"box*a, box*b  scitokens,box*a\"\nx509userproxy = \"p\"\n";
         let credentials = Credentials::from_ad(&ClassAd::parse_old(text).unwrap()).unwrap();
         assert_eq!(credentials.services, ["box*a", "box*b", "scitokens"]);
         assert_eq!(credentials.proxy, Some("p".into()));

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use classad::ClassAd;
 
+pub(crate) use arguments::{parse_v1, parse_v2};
 pub(crate) use credentials::{Credentials, TOKENS};
 pub(crate) use deferral::Begin;
-pub(crate) use arguments::{parse_v1, parse_v2};
 pub(crate) use environment::{Variables, parse_env_either, parse_env_v1, parse_env_v2};
 pub(crate) use files::{Transfer, When};
 pub(crate) use script::{Script, Which};

@@ -103,6 +103,8 @@ mod tests {
         assert!(!Which::Pre.is_success(&code, Status::Exited(0)));
         assert!(Which::Post.is_success(&code, killed));
         let signal = ad("SuccessPostExitBySignal = true\nSuccessPostExitSignal = 9\n");
-        assert!(Which::Post.is_success(&signal, killed) && !Which::Post.is_success(&signal, exited));
+        assert!(
+            Which::Post.is_success(&signal, killed) && !Which::Post.is_success(&signal, exited)
+        );
     }
 }

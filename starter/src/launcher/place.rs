@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use super::sandbox::Made;
 use crate::failure::{Context, Failure, Step};
 use crate::job::{Credentials, TOKENS};
-use crate::sys::open::openat2;
 use crate::plan::Account;
+use crate::sys::open::openat2;
 use crate::sys::privilege::{Borrowed, Ids};
 
 /// Longest credential, in bytes. Tokens and proxies have some kilobytes.
@@ -150,7 +150,8 @@ fn own_token(
         let meta = file.metadata()?;
         let own = std::os::unix::fs::MetadataExt::uid(&meta) == rustix::process::geteuid().as_raw();
         let mode = std::os::unix::fs::MetadataExt::mode(&meta);
-        if !meta.is_file() || !store.trusted && !(own && mode & 0o077 == 0) {
+        let alone = own && mode & 0o077 == 0;
+        if !meta.is_file() || !(store.trusted || alone) {
             return Err(io::Error::other(
                 "it isn't a file of the daemons' alone (TRUST_CREDENTIAL_DIRECTORY = True to use it \
                  all the same)",
@@ -223,7 +224,8 @@ mod tests {
         assert_eq!(read("alice", "box*a", true).unwrap(), good);
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(read("alice", "box*a", false).unwrap(), good);
-        for (user, service) in [("bob", "box*a"), ("..", "x"), ("bob", "../alice/box_a"), ("", "a")] {
+        for (user, service) in [("bob", "box*a"), ("..", "x"), ("bob", "../alice/box_a"), ("", "a")]
+        {
             assert!(read(user, service, true).is_err(), "{user} {service}");
         }
         symlink("../alice", dir.path().join("bob")).unwrap();

@@ -91,9 +91,9 @@ impl Event {
             Self::Evicted(times) => {
                 format!("Job was evicted.\n\t(0) CPU times\n{}", usage(*times))
             }
-            Self::Suspended(count) => format!(
-                "Job was suspended.\n\tNumber of processes actually suspended: {count}\n"
-            ),
+            Self::Suspended(count) => {
+                format!("Job was suspended.\n\tNumber of processes actually suspended: {count}\n")
+            }
             Self::Unsuspended => "Job was unsuspended.\n".to_owned(),
             Self::Error(host, message) => format!("Error from starter on {host}:\n\t{message}\n"),
         }

@@ -157,7 +157,7 @@ fn answer(stream: &mut Stream<TcpStream>, number: i64, release: &str, ad: &Class
             let services = ad.eval_string("OAuthServicesNeeded").unwrap_or_default();
             // Another one each time.
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-            let token = if now.as_secs() % 2 == 0 { "dG9rZW4=" } else { "dG9rZU4=" };
+            let token = if now.as_secs().is_multiple_of(2) { "dG9rZW4=" } else { "dG9rZU4=" };
             for service in services.split(',').filter(|service| !service.starts_with("absent")) {
                 let mut ad = ClassAd::new();
                 ad.insert_value("Service", service.to_owned());

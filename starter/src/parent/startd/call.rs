@@ -11,8 +11,8 @@ use condor_cedar::blocking::endpoint::Passing;
 use condor_cedar::file::{Body, Size};
 use condor_cedar::handshake::{Acceptor, Progress, Server};
 use condor_cedar::{Command, Error, PeerMisbehaved, Refused};
-use zeroize::Zeroizing;
 use nix::poll::{PollFd, PollFlags};
+use zeroize::Zeroizing;
 
 use super::commands::{self, Manners, Then};
 use super::orders::{Asked, Proxy};

@@ -40,7 +40,8 @@ impl UserLog {
         // DAGMan reads text.
         let dag = path("DAGManNodesLog").map(|path| {
             let mask = job.ad.eval_string("DAGManNodesMask").filter(|mask| !mask.is_empty());
-            let numbers = |mask: String| mask.split(',').filter_map(|n| n.trim().parse().ok()).collect();
+            let numbers =
+                |mask: String| mask.split(',').filter_map(|n| n.trim().parse().ok()).collect();
             Self { path, id, xml: false, only: mask.map(numbers) }
         });
         user.into_iter().chain(dag).collect()
