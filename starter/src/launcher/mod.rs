@@ -235,7 +235,7 @@ impl Launcher<'_> {
             }
             Order::Append { path, text } => {
                 let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
-                let end = append::append(&plan.account.ids, &path, &text);
+                let end = append::append(&plan.account.ids, &plan.sandbox, &path, &text);
                 Ok(Some(Report::Appended(end.err())))
             }
             Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
