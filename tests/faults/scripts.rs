@@ -79,6 +79,6 @@ fn a_wrapper_says_why_it_could_not_run_the_job() {
     let (code, text) = ended.error().unwrap();
     assert_eq!(
         (code, text.as_str()),
-        (1007, "The job wrapper failed to execute the job: no space")
+        (1007, "The job wrapper failed to execute the job: no|space")
     );
 }

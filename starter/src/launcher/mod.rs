@@ -185,7 +185,7 @@ impl Launcher<'_> {
     fn wrapper_failure(&self, state: &State) -> Option<Failure> {
         self.knobs.user_job_wrapper.as_ref()?;
         let text = state.sandbox.as_ref()?.wrapper_error()?;
-        let message = format!("The job wrapper failed to execute the job: {}", text.trim());
+        let message = format!("The job wrapper failed to execute the job: {text}");
         Some(Failure::host(Step::Exec, message))
     }
 

@@ -209,7 +209,9 @@ impl Made {
         }
         let mut text = Vec::new();
         file.take(MAX_WRAPPER_ERROR).read_to_end(&mut text).ok()?;
-        Some(String::from_utf8_lossy(&text).replace(char::is_control, " "))
+        // As stock shows several lines in one.
+        let text = String::from_utf8_lossy(&text).trim().replace('\n', "|");
+        Some(text.replace(char::is_control, " "))
     }
 
     /// Removes everything.
