@@ -78,6 +78,7 @@ mod tests {
             slot: "dir_1".into(),
             nested: false,
             pool: true,
+            chirp: false,
             mode: 0o700,
             directories: Vec::new(),
             files: Vec::new(),
