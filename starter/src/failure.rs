@@ -23,6 +23,8 @@ pub(crate) mod hold {
     pub(crate) const UPLOAD_FILE: i32 = 12;
     /// Input files could not be fetched.
     pub(crate) const DOWNLOAD_FILE: i32 = 13;
+    /// A hook before the job failed, or said so.
+    pub(crate) const HOOK_PREPARE_JOB_FAILURE: i32 = 19;
     /// The starter could not do its work: the schedd has the job run again instead of holding it.
     pub(crate) const STARTER_ERROR: i32 = 1007;
 }
@@ -58,6 +60,8 @@ pub(crate) enum Step {
     Sandbox,
     /// Copying input files into the sandbox.
     Input,
+    /// Running a program of the admin's beside the job.
+    Hook,
     /// Opening standard input, output or error.
     Stdio,
     /// Making the namespaces.
@@ -94,6 +98,7 @@ impl fmt::Display for Step {
             Self::Plan => "plan",
             Self::Sandbox => "sandbox",
             Self::Input => "input files",
+            Self::Hook => "hook",
             Self::Stdio => "standard files",
             Self::Namespaces => "namespaces",
             Self::Root => "root",

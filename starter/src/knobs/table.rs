@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::families::ResourceEnvironment;
 use super::types::{Condition, Permissions};
+use crate::hooks::Hooks;
 
 /// How a knob's text becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,9 @@ macro_rules! knobs {
             /// Resources that `STARTD_CRON_<job>_METRICS` have the startd measure.
             #[serde(skip)]
             pub(crate) monitored_resources: BTreeSet<String>,
+            /// `<keyword>_HOOK_<kind>` and STARTER_DIAGNOSTIC_<name>.
+            #[serde(skip)]
+            pub(crate) hooks: Hooks,
             /// Whether STARTER_LOG is set for this starter's local name alone.
             #[serde(skip)]
             pub(crate) own_starter_log: bool,
@@ -167,6 +171,12 @@ knobs! {
     STARTER_UPLOAD_TIMEOUT starter_upload_timeout: i64 = Number "300";
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
     SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
+    /// Keyword of the job hooks of every job: those of KEYWORD_HOOK_PREPARE_JOB and its like.
+    STARTER_JOB_HOOK_KEYWORD starter_job_hook_keyword: Option<String> = Text "";
+    /// The same for jobs without a HookKeyword, or with one that isn't known here.
+    STARTER_DEFAULT_JOB_HOOK_KEYWORD starter_default_job_hook_keyword: Option<String> = Text "";
+    /// Don't ask a shadow of 25 what to do after input could not be fetched.
+    GUIDANCE_MUMS_THE_WORD guidance_mums_the_word: bool = Boolean "False";
     /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.
     MEMORY_USAGE_METRIC memory_usage_metric: String = Text "((ResidentSetSize + 1023) / 1024)";
 }

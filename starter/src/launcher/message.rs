@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Failure, Step};
+use crate::hooks::{Errand, Ran};
 use crate::plan::Plan;
 use crate::report::{Disk, Sample, Usage};
 use crate::sys::process;
@@ -29,6 +30,10 @@ const MAX_MESSAGE: usize = 64 << 20;
 pub(crate) enum Order {
     /// Check the plan and make the sandbox. Answer: only if it failed.
     Prepare(Box<Plan>),
+    /// Go on with another plan for the same sandbox, which a hook has asked for. Answer: only if it failed.
+    Revise(Box<Plan>),
+    /// Run a program of the admin's. Answer: `Ran` or `Failed`; none for a hook of a running job.
+    Run(Errand),
     /// Bring files in. Answer: `Fetched` or `Failed`.
     Fetch(Source),
     /// Open the job's standard files, if that shall be known before the start. Answer: `Opened` or
@@ -86,6 +91,8 @@ pub(crate) enum Report {
         /// What the startd has last said of the slot, as it wrote it; empty if nothing.
         snapshot: Vec<u8>,
     },
+    /// A program of the admin's has ended.
+    Ran(Ran),
     /// Output is where it belongs.
     Delivered(Delivered),
     /// An order could not be carried out.

@@ -124,9 +124,7 @@ impl Made {
     /// Subdirectories and files, made with the job's own rights.
     fn fill(&self, sandbox: &Sandbox) -> Result<(), Failure> {
         let _rights = Borrowed::rights_of(&self.owner).at(Step::Sandbox, "the job's rights")?;
-        for relative in &sandbox.directories {
-            self.directory(relative).at(Step::Sandbox, self.path.join(relative).display())?;
-        }
+        self.directories(sandbox)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         for (name, content) in &sandbox.files {
             let write = || -> std::io::Result<()> {
@@ -134,6 +132,19 @@ impl Made {
                 File::from(fd).write_all(content)
             };
             write().at(Step::Sandbox, format!("writing {}", self.path.join(name).display()))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the directories of another plan that aren't there yet.
+    pub(crate) fn add_directories(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        let _rights = Borrowed::rights_of(&self.owner).at(Step::Sandbox, "the job's rights")?;
+        self.directories(sandbox)
+    }
+
+    fn directories(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        for relative in &sandbox.directories {
+            self.directory(relative).at(Step::Sandbox, self.path.join(relative).display())?;
         }
         Ok(())
     }

@@ -4,12 +4,15 @@
 //! are taken into account whatever is being waited for. `wait` has that, this file the order of
 //! events.
 //!
-//! The guidance of 25.x (request 305) isn't asked for: a shadow serves a starter that doesn't ask, and
-//! one that asks too soon after its input has come is told to ask again in five seconds.
+//! The guidance of 25.x (request 305) is asked for only when input could not be fetched: a shadow serves
+//! a starter that doesn't ask, and one that asks too soon after its input has come is told to ask again
+//! in five seconds.
 
 mod ads;
 mod assignment;
 mod ending;
+mod guidance;
+mod hooks;
 mod monitors;
 mod output;
 mod streams;
@@ -28,6 +31,8 @@ use self::output::{Wanted, wanted_of_ended};
 use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
+use crate::hooks::{Chosen, Kind};
+use crate::job::Job;
 use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, Shadow};
@@ -62,6 +67,8 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
+    /// The programs that the admin has run around this job.
+    hooks: Option<Chosen>,
     /// The job is not to run just now.
     suspended: bool,
     /// The job's standard files that go over the shadow while it runs.
@@ -137,6 +144,7 @@ impl<'a> Pool<'a> {
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
+            hooks: None,
             suspended: false,
             asked: false,
             streams: Vec::new(),
@@ -163,10 +171,11 @@ impl<'a> Pool<'a> {
     }
 
     fn life(&mut self) -> Result<(), Broken> {
-        let assignment = self.assignment()?;
-        let Assignment { job, plan, shadow, peer } = &assignment;
-        self.fetched(job)?;
+        let mut assignment = self.assignment()?;
+        self.fetched(&assignment)?;
         self.stop_if_asked()?;
+        self.prepare_hook(Kind::Prepare, &mut assignment)?;
+        let Assignment { job, plan, shadow, peer, .. } = &assignment;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
         match self.report()? {
@@ -187,7 +196,7 @@ impl<'a> Pool<'a> {
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.figures = Some(Figures::new(pid, *shadow));
         self.suspend()?;
-        let ended = self.running()?;
+        let ended = self.running(job)?;
         self.stage = Stage::Quiet;
         self.close_streams()?;
 
@@ -203,6 +212,8 @@ impl<'a> Pool<'a> {
         self.tell(&Call::Event(&ads::execution_exit()))?;
         if let Some(figures) = &self.figures {
             let exited = figures.exited(self.knobs);
+            self.update_hook(job, &exited)?;
+            self.exit_hook(job, &exited)?;
             self.update(exited)?;
         }
         // Not sooner: a shadow that hasn't seen the end of the input's transfer yet, which comes from a
@@ -245,7 +256,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Waits for the end of the job, and reports on it meanwhile.
-    fn running(&mut self) -> Result<Status, Broken> {
+    fn running(&mut self, job: &Job) -> Result<Status, Broken> {
         let interval =
             |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
@@ -268,6 +279,7 @@ impl<'a> Pool<'a> {
                         figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         figures.look(sample, disk);
                         let ad = figures.running(self.knobs);
+                        self.update_hook(job, &ad)?;
                         self.update(ad)?;
                     }
                     continue;
