@@ -60,6 +60,8 @@ pub(crate) struct Job {
     pub(crate) cpus: i64,
     /// `SpooledOutputFiles`: output that came back from an earlier run.
     pub(crate) spooled: Vec<String>,
+    /// `JobStarterLog`: the starter's log comes back with the output.
+    pub(crate) wants_log: bool,
     /// `FailureFiles`: what comes back of a job that failed.
     pub(crate) failure_files: Vec<String>,
     /// The ad itself, for expressions that an admin configured over it and for the copy in the sandbox.
@@ -108,6 +110,7 @@ impl Job {
             core_size: ad.eval_i64("CoreSize"),
             kill_signal: kill_signal(&ad),
             spooled: names(text(&ad, "SpooledOutputFiles")?),
+            wants_log: ad.contains("JobStarterLog"),
             failure_files: names(text(&ad, "FailureFiles")?),
             cpus: ad
                 .eval_i64("CpusProvisioned")

@@ -52,6 +52,8 @@ pub(crate) enum Order {
     Measure,
     /// Kill the whole job, or the copy that is under way. Answer: `Ended`, as at any end, or `Failed`.
     Kill,
+    /// Put the log's copy for the job's user into the sandbox. No answer.
+    KeepLog,
     /// Take files out. Answer: `Delivered` or `Failed`.
     Deliver(Destination),
     /// Remove the sandbox and leave. Answer: `Gone`, then the end of the stream.

@@ -50,6 +50,9 @@ pub(crate) struct Launcher<'a> {
     pub(crate) show_progress: bool,
 }
 
+/// The log's copy in the sandbox, as shadows know it.
+pub(crate) const SANDBOX_LOG: &str = ".starter.log";
+
 /// The state of one job.
 #[derive(Debug, Default)]
 struct State {
@@ -255,6 +258,15 @@ impl Launcher<'_> {
             Order::Kill => {
                 if let Some(cell) = &state.cell {
                     cell.kill()?;
+                }
+                Ok(None)
+            }
+            Order::KeepLog => {
+                // A job without it is better than none.
+                if let (Some(sandbox), Some(content)) = (&state.sandbox, crate::log::second())
+                    && let Err(error) = content.and_then(|text| sandbox.put(SANDBOX_LOG, &text))
+                {
+                    tracing::warn!("the log's copy for the user: {error}");
                 }
                 Ok(None)
             }

@@ -136,6 +136,18 @@ impl Made {
         Ok(())
     }
 
+    /// Writes a file at the top with the job's rights; one that is there is replaced.
+    pub(crate) fn put(&self, name: &str, content: &[u8]) -> std::io::Result<()> {
+        let _rights = Borrowed::rights_of(&self.owner)?;
+        match unlinkat(&self.dir, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(&self.dir, name, flags, Mode::from_raw_mode(0o644))?;
+        File::from(file).write_all(content)
+    }
+
     /// Makes the directories of another plan that aren't there yet.
     pub(crate) fn add_directories(&self, sandbox: &Sandbox) -> Result<(), Failure> {
         let _rights = Borrowed::rights_of(&self.owner).at(Step::Sandbox, "the job's rights")?;

@@ -34,6 +34,7 @@ use crate::failure::{Disposition, Failure, Step, hold};
 use crate::hooks::{Chosen, Kind};
 use crate::job::Job;
 use crate::knobs::Knobs;
+use crate::launcher::SANDBOX_LOG;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, Shadow};
 use crate::parent::startd::Startd;
@@ -229,6 +230,10 @@ impl<'a> Pool<'a> {
                 output.is_final = by_itself || self.ending.wants_final_output();
                 if wanted == Wanted::OfFailure {
                     output.list = Some(job.failure_files.iter().map(Into::into).collect());
+                }
+                if job.wants_log && crate::log::has_second() {
+                    self.desk.order(&Order::KeepLog)?;
+                    output.list.iter_mut().for_each(|list| list.push(SANDBOX_LOG.into()));
                 }
                 self.deliver(peer, &output)?
             }
