@@ -14,6 +14,8 @@
 mod channel;
 mod disk;
 mod files;
+mod guidance;
+mod hooks;
 mod inheritance;
 mod life;
 mod orders;
