@@ -23,6 +23,8 @@ pub(crate) mod hold {
     pub(crate) const UPLOAD_FILE: i32 = 12;
     /// Input files could not be fetched.
     pub(crate) const DOWNLOAD_FILE: i32 = 13;
+    /// A hook before the job failed, or said so.
+    pub(crate) const HOOK_PREPARE_JOB_FAILURE: i32 = 19;
     /// The job's log can't be written.
     pub(crate) const UNABLE_TO_INIT_USER_LOG: i32 = 22;
     /// What was to run before the job failed.
@@ -68,6 +70,8 @@ pub(crate) enum Step {
     UserLog,
     /// Copying input files into the sandbox.
     Input,
+    /// Running a program of the admin's beside the job.
+    Hook,
     /// Opening standard input, output or error.
     Stdio,
     /// Making the namespaces.
@@ -108,6 +112,7 @@ impl fmt::Display for Step {
             Self::Credentials => "credentials",
             Self::UserLog => "user log",
             Self::Input => "input files",
+            Self::Hook => "hook",
             Self::Stdio => "standard files",
             Self::Namespaces => "namespaces",
             Self::Root => "root",

@@ -10,6 +10,7 @@ mod say;
 mod abilities;
 mod cli;
 mod failure;
+mod hooks;
 mod host;
 mod job;
 mod knobs;

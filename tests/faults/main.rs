@@ -16,6 +16,8 @@ mod credentials;
 mod deferral;
 mod disk;
 mod files;
+mod guidance;
+mod hooks;
 mod inheritance;
 mod life;
 mod local;

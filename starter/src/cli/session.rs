@@ -212,14 +212,14 @@ fn open_log(
             Err(error) => return Err(error).at(Step::Log, format!("opening {show}")),
         }
     }
+    if let Some(second) = &common.second_log {
+        log::begin_second(second).at(Step::Log, "a copy of the log for the job's user")?;
+    }
     if !for_people {
         let program = std::env::args_os().next();
         let program = program.as_deref().map(|path| path.to_string_lossy());
         let local_name = common.local_name.as_deref();
         log::starting_up(&Start { program: program.as_deref(), local_name, files });
-    }
-    if let Some(second) = &common.second_log {
-        tracing::warn!("no second log for the submitter ({second}): -a2 has no effect here");
     }
     Ok(())
 }

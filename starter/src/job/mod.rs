@@ -66,6 +66,8 @@ pub(crate) struct Job {
     pub(crate) cpus: i64,
     /// `SpooledOutputFiles`: output that came back from an earlier run.
     pub(crate) spooled: Vec<String>,
+    /// `JobStarterLog`: the starter's log comes back with the output.
+    pub(crate) wants_log: bool,
     /// `FailureFiles`: what comes back of a job that failed.
     pub(crate) failure_files: Vec<String>,
     /// Tokens and a proxy.
@@ -116,6 +118,7 @@ impl Job {
             core_size: ad.eval_i64("CoreSize"),
             kill_signal: kill_signal(&ad),
             spooled: names(text(&ad, "SpooledOutputFiles")?),
+            wants_log: ad.contains("JobStarterLog"),
             failure_files: names(text(&ad, "FailureFiles")?),
             credentials: Credentials::from_ad(&ad)?,
             cpus: ad

@@ -80,6 +80,7 @@ impl Knobs {
         knobs.slot_users = by_slot(condor, "_USER")?;
         knobs.slot_affinity = by_slot(condor, "_CPU_AFFINITY")?;
         knobs.resource_environment = resource_environment(condor)?;
+        knobs.hooks = crate::hooks::Hooks::read(condor).map_err(unusable)?;
         knobs.monitored_resources = monitored_resources(condor)?;
         knobs.own_starter_log =
             condor.local_name().is_some_and(|name| condor.is_set(&format!("{name}.STARTER_LOG")));
@@ -104,6 +105,12 @@ impl Knobs {
     /// Whether the admin set a knob.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.set.contains(&name)
+    }
+
+    /// The hooks that a job gets.
+    pub(crate) fn choose_hooks(&self, job: &classad::ClassAd) -> Option<crate::hooks::Chosen> {
+        let forced = self.starter_job_hook_keyword.as_deref();
+        self.hooks.choose(job, forced, self.starter_default_job_hook_keyword.as_deref())
     }
 
     /// Whether jobs may inherit something of the starter's environment.

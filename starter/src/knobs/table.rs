@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::families::ResourceEnvironment;
 use super::types::{Condition, Permissions};
+use crate::hooks::Hooks;
 
 /// How a knob's text becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,9 @@ macro_rules! knobs {
             /// Resources that `STARTD_CRON_<job>_METRICS` have the startd measure.
             #[serde(skip)]
             pub(crate) monitored_resources: BTreeSet<String>,
+            /// `<keyword>_HOOK_<kind>` and STARTER_DIAGNOSTIC_<name>.
+            #[serde(skip)]
+            pub(crate) hooks: Hooks,
             /// Whether STARTER_LOG is set for this starter's local name alone.
             #[serde(skip)]
             pub(crate) own_starter_log: bool,
@@ -195,6 +199,12 @@ knobs! {
     CHIRP_DELAYED_UPDATE_MAX_ATTRS chirp_delayed_update_max_attrs: usize = Number "100";
     /// Let a job's owner read its output while it runs (condor_tail): an expression over the job ad.
     ENABLE_PEEK_JOB enable_peek_job: Condition = Text "True";
+    /// Keyword of the job hooks of every job: those of KEYWORD_HOOK_PREPARE_JOB and its like.
+    STARTER_JOB_HOOK_KEYWORD starter_job_hook_keyword: Option<String> = Text "";
+    /// The same for jobs without a HookKeyword, or with one that isn't known here.
+    STARTER_DEFAULT_JOB_HOOK_KEYWORD starter_default_job_hook_keyword: Option<String> = Text "";
+    /// Don't ask a shadow of 25 what to do after input could not be fetched.
+    GUIDANCE_MUMS_THE_WORD guidance_mums_the_word: bool = Boolean "False";
     /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.
     MEMORY_USAGE_METRIC memory_usage_metric: String = Text "((ResidentSetSize + 1023) / 1024)";
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::place::Placed;
 use crate::failure::{Context, Failure, Step};
+use crate::hooks::{Errand, Ran};
 use crate::plan::{Plan, Program};
 use crate::reach::peek::MAX_FILES;
 use crate::report::{Disk, Sample, Usage};
@@ -43,6 +44,10 @@ pub(crate) enum Order {
         /// What.
         text: String,
     },
+    /// Go on with another plan for the same sandbox, which a hook has asked for. Answer: only if it failed.
+    Revise(Box<Plan>),
+    /// Run a program of the admin's. Answer: `Ran` or `Failed`; none for a hook of a running job.
+    Run(Errand),
     /// Bring files in. Answer: `Fetched` or `Failed`.
     Fetch(Source),
     /// Open the job's standard files, if that shall be known before the start. Answer: `Opened` or
@@ -69,6 +74,8 @@ pub(crate) enum Order {
     Measure,
     /// Kill the whole job, or the copy that is under way. Answer: `Ended`, as at any end, or `Failed`.
     Kill,
+    /// Put the log's copy for the job's user into the sandbox. No answer.
+    KeepLog,
     /// Take files out. Answer: `Delivered` or `Failed`.
     Deliver(Destination),
     /// Remove the sandbox and leave. Answer: `Gone`, then the end of the stream.
@@ -117,6 +124,8 @@ pub(crate) enum Report {
         /// What the startd has last said of the slot, as it wrote it; empty if nothing.
         snapshot: Vec<u8>,
     },
+    /// A program of the admin's has ended.
+    Ran(Ran),
     /// Output is where it belongs.
     Delivered(Delivered),
     /// An order could not be carried out.

@@ -4,7 +4,7 @@
 mod append;
 mod cell;
 mod devices;
-mod family;
+pub(crate) mod family;
 mod job;
 pub(crate) mod message;
 mod network;
@@ -30,9 +30,10 @@ use self::sandbox::Made;
 use self::verify::Known;
 use self::view::{Identity, Places};
 use crate::failure::{Context, Failure, Step};
+use crate::hooks::{self, Errand, Kind, Running};
 use crate::host::run_as;
 use crate::knobs::Knobs;
-use crate::plan::{CHIRP_CONFIG, Plan, Program, Root};
+use crate::plan::{Account, CHIRP_CONFIG, Plan, Program, Root};
 use crate::reach::chirp::is_cookie;
 use crate::reach::peek::MAX_FILES;
 use crate::sys::open::openat2;
@@ -58,6 +59,9 @@ pub(crate) struct Launcher<'a> {
     pub(crate) show_progress: bool,
 }
 
+/// The log's copy in the sandbox, as shadows know it.
+pub(crate) const SANDBOX_LOG: &str = ".starter.log";
+
 /// The state of one job.
 #[derive(Debug, Default)]
 struct State {
@@ -66,6 +70,10 @@ struct State {
     catalogue: Option<Catalogue>,
     files: Option<stdio::Files>,
     moving: Option<Moving>,
+    /// A program of the admin's that orders wait for.
+    running: Option<Running>,
+    /// One beside the running job, which nothing waits for.
+    beside: Option<Running>,
     /// A job that has yet to begin.
     ready: Option<Waiting>,
     /// Descriptors for the supervisor that go along with the next report.
@@ -94,7 +102,7 @@ impl Launcher<'_> {
         if let Err(failure) = outcome {
             tracing::error!("launcher: {failure}");
         }
-        drop(state.moving.take());
+        drop((state.moving.take(), state.running.take(), state.beside.take()));
         if let Some(ready) = state.ready.take() {
             ready.abandon();
         }
@@ -129,14 +137,24 @@ impl Launcher<'_> {
                 let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
                 let snapshot = state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default();
                 channel.send(&Report::Ended { ended, disk, snapshot })?;
-                // Nobody needs what is left of a job whose files aren't moved.
-                if !script && state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
+                // Nobody needs what is left of a job whose files aren't moved, unless there is a hook.
+                if !script
+                    && self.knobs.hooks.is_empty()
+                    && state.plan.as_ref().is_some_and(|plan| !plan.files.transfer)
+                {
                     Self::remove(channel, state)?;
                 }
             }
             if let Some(end) = state.moving.as_mut().and_then(Moving::step) {
                 state.moving = None;
                 Self::moved(channel, state, end)?;
+            }
+            if let Some(ran) = state.running.as_mut().and_then(Running::step) {
+                state.running = None;
+                channel.send(&Report::Ran(ran))?;
+            }
+            if state.beside.as_mut().and_then(Running::step).is_some() {
+                state.beside = None;
             }
             if ready.order {
                 let Some(order) = channel.receive()? else { return Ok(()) };
@@ -150,13 +168,17 @@ impl Launcher<'_> {
 
     /// Carries out what can be carried out now; whether that was the last order.
     fn obey_all(&self, channel: &Channel, state: &mut State) -> Result<bool, Failure> {
-        if state.waiting.iter().any(|order| matches!(order, Order::Kill | Order::Finish))
-            && let Some(moving) = &state.moving
-        {
-            // Its end comes as a failure, after which the orders that wait mean nothing.
-            moving.kill();
+        if state.waiting.iter().any(|order| matches!(order, Order::Kill | Order::Finish)) {
+            if let Some(moving) = &state.moving {
+                // Its end comes as a failure, after which the orders that wait mean nothing.
+                moving.kill();
+            }
+            if let Some(running) = &mut state.running {
+                running.kill();
+            }
         }
         while state.moving.is_none()
+            && state.running.is_none()
             && let Some(order) = state.waiting.pop_front()
         {
             match order {
@@ -201,6 +223,7 @@ impl Launcher<'_> {
     }
 
     fn remove(channel: &Channel, state: &mut State) -> Result<(), Failure> {
+        drop(state.beside.take());
         if let Some(ready) = state.ready.take() {
             ready.abandon();
         }
@@ -220,9 +243,11 @@ impl Launcher<'_> {
                 channel.send(&Report::Fetched(stats))
             }
             Ok(Moved::Out(delivered)) => channel.send(&Report::Delivered(delivered)),
-            // Output may be tried once more.
-            Err(failure) if state.catalogue.is_some() => channel.send(&Report::Failed(failure)),
-            Err(failure) => Self::fail(channel, state, failure),
+            // It may be tried once more, or the job be started without: then everything is new.
+            Err(failure) => {
+                state.catalogue.get_or_insert_default();
+                channel.send(&Report::Failed(failure))
+            }
         }
     }
 
@@ -244,6 +269,8 @@ impl Launcher<'_> {
                 let end = append::append(&plan.account.ids, &plan.sandbox, &path, &text);
                 Ok(Some(Report::Appended(end.err())))
             }
+            Order::Revise(plan) => self.revise(*plan, state).map(|()| None),
+            Order::Run(errand) => self.run(&errand, state),
             Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
             Order::Open => {
                 let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
@@ -296,6 +323,15 @@ impl Launcher<'_> {
                 }
                 Ok(None)
             }
+            Order::KeepLog => {
+                // A job without it is better than none.
+                if let (Some(sandbox), Some(content)) = (&state.sandbox, crate::log::second())
+                    && let Err(error) = content.and_then(|text| sandbox.put(SANDBOX_LOG, &text))
+                {
+                    tracing::warn!("the log's copy for the user: {error}");
+                }
+                Ok(None)
+            }
             Order::Deliver(destination) => self.deliver(&destination, state).map(|()| None),
             Order::Finish => Ok(None),
         }
@@ -306,17 +342,68 @@ impl Launcher<'_> {
             return Err(Failure::host(Step::Internal, "a job was prepared already"));
         }
         let account = run_as::account(&plan.account.name, self.privileged)?;
-        let known = Known {
-            account: &account,
+        verify::plan(&plan, self.known(&account))?;
+        let plan = state.plan.insert(plan);
+        state.sandbox = Some(sandbox::make(plan, &self.daemon)?);
+        Ok(())
+    }
+
+    /// Takes another plan, which passes the same checks and leaves account and sandbox as they are.
+    fn revise(&self, plan: Plan, state: &mut State) -> Result<(), Failure> {
+        let (Some(before), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
+            return Err(out_of_order("there is no job to be changed"));
+        };
+        let (mut same, old) = (plan.sandbox.clone(), &before.sandbox);
+        (same.directories, same.files) = (old.directories.clone(), old.files.clone());
+        if plan.account != before.account || same != *old {
+            return Err(Failure::host(
+                Step::Plan,
+                "a hook has changed the job so that it would run as somebody else or elsewhere",
+            ));
+        }
+        verify::plan(&plan, self.known(&plan.account))?;
+        sandbox.add_directories(&plan.sandbox)?;
+        state.plan = Some(plan);
+        Ok(())
+    }
+
+    fn run(&self, errand: &Errand, state: &mut State) -> Result<Option<Report>, Failure> {
+        let (Some(plan), Some(sandbox)) = (&state.plan, &state.sandbox) else {
+            return Err(out_of_order("there is no sandbox to run a hook in"));
+        };
+        let aside = matches!(errand, Errand::Hook { kind: Kind::Update, .. });
+        let needed =
+            matches!(errand, Errand::Hook { kind: Kind::BeforeTransfer | Kind::Prepare, .. });
+        if aside && state.beside.is_some() {
+            tracing::info!("UPDATE_JOB_INFO still runs, and isn't invoked again");
+            return Ok(None);
+        }
+        let pid = state.cell.as_ref().map(|cell| cell.pid);
+        let started = hooks::start(errand, plan, self.knobs, sandbox.dir.as_fd(), pid);
+        match started {
+            Ok(Ok(running)) if aside => state.beside = Some(running),
+            Ok(Ok(running)) => state.running = Some(running),
+            Ok(Err(ran)) if !aside => return Ok(Some(Report::Ran(ran))),
+            Ok(Err(_)) => {}
+            Err(failure) if needed => return Err(failure),
+            Err(failure) => {
+                tracing::warn!("{failure}");
+                return Ok((!aside).then(|| Report::Ran(hooks::Ran::missing())));
+            }
+        }
+        Ok(None)
+    }
+
+    fn known<'a>(&'a self, account: &'a Account) -> Known<'a> {
+        Known {
+            account,
             knobs: self.knobs,
             privileged: self.privileged,
             supervisor: self.supervisor,
             caller_is_submitter: self.caller_is_submitter,
-        };
-        verify::plan(&plan, known)?;
-        let plan = state.plan.insert(plan);
-        state.sandbox = Some(sandbox::make(plan, &self.daemon)?);
-        Ok(())
+        }
     }
 
     fn place(&self, placed: &Placed, state: &State) -> Result<(), Failure> {
@@ -492,6 +579,9 @@ fn wait(channel: &Channel, state: &State) -> Result<Ready, Failure> {
     } else if let Some(moving) = &state.moving {
         fds.extend(moving.sources().into_iter().map(source));
     }
+    for running in [&state.running, &state.beside].into_iter().flatten() {
+        fds.extend(running.sources().into_iter().map(source));
+    }
     loop {
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) => break,
@@ -507,6 +597,6 @@ fn wait(channel: &Channel, state: &State) -> Result<Ready, Failure> {
     Ok(Ready {
         order: ready(0, any),
         end: running && ready(1, any),
-        status: running && ready(2, PollFlags::POLLIN),
+        status: running && state.ended.is_none() && ready(2, PollFlags::POLLIN),
     })
 }

@@ -128,9 +128,7 @@ impl Made {
     /// Subdirectories and files, made with the job's own rights.
     fn fill(&self, sandbox: &Sandbox) -> Result<(), Failure> {
         let _rights = Borrowed::rights_of(&self.owner).at(Step::Sandbox, "the job's rights")?;
-        for relative in &sandbox.directories {
-            self.directory(relative).at(Step::Sandbox, self.path.join(relative).display())?;
-        }
+        self.directories(sandbox)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         for (name, content) in &sandbox.files {
             let write = || -> std::io::Result<()> {
@@ -161,6 +159,31 @@ impl Made {
             File::from(openat(dir, name, flags, Mode::RWXU)?).write_all(content)
         };
         write().at(Step::Sandbox, format!("writing {name}"))
+    }
+
+    /// Writes a file at the top with the job's rights; one that is there is replaced.
+    pub(crate) fn put(&self, name: &str, content: &[u8]) -> std::io::Result<()> {
+        let _rights = Borrowed::rights_of(&self.owner)?;
+        match unlinkat(&self.dir, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(&self.dir, name, flags, Mode::from_raw_mode(0o644))?;
+        File::from(file).write_all(content)
+    }
+
+    /// Makes the directories of another plan that aren't there yet.
+    pub(crate) fn add_directories(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        let _rights = Borrowed::rights_of(&self.owner).at(Step::Sandbox, "the job's rights")?;
+        self.directories(sandbox)
+    }
+
+    fn directories(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        for relative in &sandbox.directories {
+            self.directory(relative).at(Step::Sandbox, self.path.join(relative).display())?;
+        }
+        Ok(())
     }
 
     /// Makes a directory with its parents; a part that exists may not be a link.

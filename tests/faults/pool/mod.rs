@@ -1,6 +1,6 @@
 //! A claim: a starter, started as a startd does, and its peers.
 
-mod ended;
+pub(crate) mod ended;
 pub(crate) mod files;
 mod process;
 pub(crate) mod shadow;
@@ -90,6 +90,8 @@ pub(crate) struct Setup {
     pub(crate) job: Vec<(&'static str, classad::Value)>,
     /// What the shadow does wrong: at which request, and which one of those.
     pub(crate) shadow: Option<(i64, usize, Deed)>,
+    /// What it answers to questions for guidance, one after the other; then it has the starter carry on.
+    pub(crate) guidance: Vec<&'static str>,
     /// What it does wrong with connections for input, one after the other; then all is well.
     pub(crate) fetching: Vec<FileDeed>,
     /// The same for output.
@@ -98,6 +100,8 @@ pub(crate) struct Setup {
     pub(crate) updates: Updates,
     /// A process is between the startd and the starter that can be killed in the startd's place.
     pub(crate) proxy: bool,
+    /// A copy of the log is asked for, for the job's user.
+    pub(crate) debug: bool,
     /// Changes what is handed down through the environment.
     pub(crate) spoil: fn(&mut [(&'static str, String)]),
 }
@@ -111,10 +115,12 @@ impl Setup {
             input: Vec::new(),
             job: Vec::new(),
             shadow: None,
+            guidance: Vec::new(),
             fetching: Vec::new(),
             delivering: Vec::new(),
             updates: Updates::Good,
             proxy: false,
+            debug: false,
             spoil: |_| {},
         }
     }
@@ -254,7 +260,7 @@ impl Claim {
         follow_updates(Stream::new(updates), setup.updates, release, tell);
 
         let mounts = cloister_tests::mounts();
-        let (pid, parent_process) = spawn(machine, &handed, setup.proxy);
+        let (pid, parent_process) = spawn(machine, &handed, setup.proxy, setup.debug);
         drop((theirs, passed, endpoint));
         Self {
             pid,

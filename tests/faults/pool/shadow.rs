@@ -19,6 +19,7 @@ pub(crate) const CREDENTIALS: i64 = 302;
 pub(crate) const JOB_UPDATE: i64 = -81;
 pub(crate) const BEGIN_EXECUTION: i64 = -78;
 pub(crate) const EVENT: i64 = 304;
+pub(crate) const GUIDANCE: i64 = 305;
 pub(crate) const ULOG: i64 = 284;
 pub(crate) const JOB_EXIT: i64 = -65;
 
@@ -74,7 +75,7 @@ fn read(mut message: Reader<'_>) -> Result<Request, Error> {
             request.exit = Some((message.i64()?, message.i64()?));
             request.ad = message.value()?;
         }
-        STARTER_INFO | JOB_UPDATE | EVENT | ULOG => request.ad = message.value()?,
+        STARTER_INFO | JOB_UPDATE | EVENT | GUIDANCE | ULOG => request.ad = message.value()?,
         other => panic!("request {other}, which this shadow doesn't know"),
     }
     message.finish()?;
@@ -117,6 +118,7 @@ pub(crate) fn start(
     tell: Sender<Event>,
 ) {
     let (release, fault, ad) = (setup.release, setup.shadow, job(setup, transfer));
+    let mut guidance = setup.guidance.clone().into_iter();
     thread::spawn(move || {
         let mut counts: HashMap<i64, usize> = HashMap::new();
         while let Ok(message) = stream.receive() {
@@ -127,6 +129,12 @@ pub(crate) fn start(
             let deed = fault.filter(|(at, nth, _)| (*at, *nth) == (number, *count));
             let _ = tell.send(Event::Asked(request));
             let going = match deed {
+                None if number == GUIDANCE => {
+                    let text = guidance.next().unwrap_or("[Command=\"CarryOn\"]");
+                    let mut message = stream.writer();
+                    message.i64(0).value(&ClassAd::parse(text).unwrap());
+                    stream.send(&message).is_ok()
+                }
                 None => answer(&mut stream, number, release, &ad),
                 Some((_, _, deed)) => misbehave(&mut stream, deed, number, release, &ad),
             };

@@ -20,6 +20,8 @@ pub(crate) enum Call<'a> {
     JobUpdate(&'a ClassAd),
     /// The job is about to run.
     BeginExecution,
+    /// What to do next (24.5 and later); the answer's number is whether the ad that follows says so.
+    Guidance(&'a ClassAd),
     /// Something happened to the job.
     Event(&'a ClassAd),
     /// An event for the user's log, such as an error of this starter. It has no answer.
@@ -88,6 +90,7 @@ impl Call<'_> {
             Self::Credentials => 302,
             Self::JobUpdate(_) => -81,
             Self::BeginExecution => -78,
+            Self::Guidance(_) => 305,
             Self::Event(_) => 304,
             Self::UserLog(_) => 284,
             Self::JobExit(_) => -65,
@@ -110,6 +113,7 @@ impl Call<'_> {
             Self::Credentials => "getcreds",
             Self::JobUpdate(_) => "register_job_info",
             Self::BeginExecution => "begin_execution",
+            Self::Guidance(_) => "request_guidance",
             Self::Event(_) => "event_notification",
             Self::UserLog(_) => "ulog",
             Self::JobExit(_) => "job_exit",
@@ -139,7 +143,11 @@ impl Call<'_> {
             Self::Sessions => {
                 to.string("").string("");
             }
-            Self::StarterInfo(ad) | Self::JobUpdate(ad) | Self::Event(ad) | Self::UserLog(ad) => {
+            Self::StarterInfo(ad)
+            | Self::JobUpdate(ad)
+            | Self::Guidance(ad)
+            | Self::Event(ad)
+            | Self::UserLog(ad) => {
                 to.value(*ad);
             }
             Self::JobExit(exit) => {
@@ -184,8 +192,9 @@ impl<T> Answer<T> {
     ) -> Result<Self, Error> {
         let value = message.i64()?;
         // An event has no errno: 25.14.1 answers -3 to what 23.9.6 answers 0 to, and does the same.
-        // Tokens come without one, too.
-        if value < 0 && !matches!(call, Call::Event(_) | Call::Credentials) {
+        // Guidance comes with an ad in every case, and tokens come without an errno, too.
+        let bare = matches!(call, Call::Event(_) | Call::Guidance(_) | Call::Credentials);
+        if value < 0 && !bare {
             return Ok(Self::Failed(message.i64()?));
         }
         let read = read(&mut message)?;

@@ -4,9 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
+use base64ct::{Base64, Encoding};
 use classad::{ClassAd, Expr};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Step};
+use crate::hooks::{End, Ran};
 use crate::knobs::Knobs;
 use crate::launcher::message::{Ended, Status};
 use crate::parent::startd::Release;
@@ -357,6 +359,34 @@ pub(super) fn error(failure: &Failure, code: i32, subcode: i32) -> ClassAd {
     ad.insert_value("ErrorMsg", failure.message.clone());
     ad.insert_value("HoldReasonCode", i64::from(code));
     ad.insert_value("HoldReasonSubCode", i64::from(subcode));
+    ad
+}
+
+/// The same event where the job goes on: a message for the user.
+pub(super) fn notice(message: String) -> ClassAd {
+    let mut ad = error(&Failure::host(Step::Hook, message), 0, 0);
+    ad.insert_value("CriticalError", 0);
+    ad
+}
+
+/// `DiagnosticResult`: what a diagnostic has found.
+pub(super) fn diagnostic(name: &str, ran: &Ran) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.insert_value("EventType", "DiagnosticResult");
+    ad.insert_value("Diagnostic", name.to_owned());
+    let result = match ran.end {
+        End::Ended(status) => {
+            ad.insert_value("Contents", Base64::encode_string(&ran.output));
+            ad.insert_value("ExitStatus", i64::from(wait_status(status)));
+            "Completed"
+        }
+        End::Unregistered => "Error - Unregistered",
+        End::Missing => "Error - specified path does not exist",
+        End::TimedOut => "Error - Timed Out",
+        End::TooMuch => "Error - wrote too much",
+        End::NotExecuted(_) => "Error - could not be executed",
+    };
+    ad.insert_value("Result", result);
     ad
 }
 

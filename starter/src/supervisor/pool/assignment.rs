@@ -10,9 +10,11 @@ use condor_cedar::session::{ClaimId, Session};
 use zeroize::Zeroizing;
 
 use super::super::unexpected;
+use super::guidance::Advice;
 use super::scripts::Scripts;
 use super::{Broken, Pool, Stage, ads};
 use crate::failure::{Failure, Step};
+use crate::hooks::Kind;
 use crate::host::{self, run_as};
 use crate::job::Job;
 use crate::launcher::message::{Order, Report};
@@ -25,6 +27,8 @@ use crate::version;
 /// What the shadow has said that later steps need.
 pub(super) struct Assignment {
     pub(super) job: Job,
+    /// The slot.
+    pub(super) machine: Machine,
     pub(super) plan: Plan,
     pub(super) shadow: Option<Release>,
     /// The session for file transfers, and the shadow's address and key for them.
@@ -81,13 +85,17 @@ impl Pool<'_> {
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
         self.expect_proxies(&job);
         self.tokens(&job)?;
-        self.fetch(&job, &plan, peer.as_deref())?;
-        let mut first = ads::provisioned(&machine.slot, &plan);
+        self.hooks = self.knobs.choose_hooks(&job.ad);
+        let mut assignment = Assignment { job, machine, plan, shadow, peer, scripts };
+        self.prepare_hook(Kind::BeforeTransfer, &mut assignment)?;
+        let Assignment { job, machine, plan, peer, .. } = &assignment;
+        self.fetch(job, plan, peer.as_deref())?;
+        let mut first = ads::provisioned(&machine.slot, plan);
         self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
         first.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
         self.startd.update(&first);
-        Ok(Assignment { job, plan, shadow, peer, scripts })
+        Ok(assignment)
     }
 
     /// Takes the sessions that the shadow has for this starter; gives that for file transfers. A
@@ -179,20 +187,30 @@ impl Pool<'_> {
     }
 
     /// Waits for the input.
-    pub(super) fn fetched(&mut self, job: &Job) -> Result<(), Broken> {
+    pub(super) fn fetched(&mut self, assignment: &Assignment) -> Result<(), Broken> {
+        let Assignment { job, plan, peer, shadow, .. } = assignment;
         if job.transfer.is_none() {
             return Ok(());
         }
-        let report = self.report();
-        self.stage = Stage::Quiet;
-        // What was ended on purpose is no failure.
-        self.stop_if_asked()?;
-        match report? {
-            Report::Fetched(stats) => {
-                tracing::info!("input: {} files, {} bytes", stats.files, stats.bytes);
-                Ok(())
+        loop {
+            let report = self.report();
+            self.stage = Stage::Quiet;
+            // What was ended on purpose is no failure.
+            self.stop_if_asked()?;
+            match report {
+                Ok(Report::Fetched(stats)) => {
+                    tracing::info!("input: {} files, {} bytes", stats.files, stats.bytes);
+                    return Ok(());
+                }
+                Ok(other) => return Err(unexpected(&other).into()),
+                Err(Broken::Failed(failure)) if failure.step == Step::Input => {
+                    match self.guidance(failure, *shadow)? {
+                        Advice::Start => return Ok(()),
+                        Advice::Fetch => self.fetch(job, plan, peer.as_deref())?,
+                    }
+                }
+                Err(broken) => return Err(broken),
             }
-            other => Err(unexpected(&other).into()),
         }
     }
 

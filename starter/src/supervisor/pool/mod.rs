@@ -4,8 +4,9 @@
 //! are taken into account whatever is being waited for. `wait` has that, this file the order of
 //! events.
 //!
-//! The guidance of 25.x (request 305) isn't asked for: a shadow serves a starter that doesn't ask, and
-//! one that asks too soon after its input has come is told to ask again in five seconds.
+//! The guidance of 25.x (request 305) is asked for only when input could not be fetched: a shadow serves
+//! a starter that doesn't ask, and one that asks too soon after its input has come is told to ask again
+//! in five seconds.
 
 mod ads;
 mod assignment;
@@ -13,6 +14,8 @@ mod chirp;
 mod credentials;
 mod deferral;
 mod ending;
+mod guidance;
+mod hooks;
 pub(crate) mod local;
 mod monitors;
 mod output;
@@ -37,8 +40,10 @@ use self::streams::Streamed;
 use self::user_log::UserLog;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
+use crate::hooks::{Chosen, Kind};
 use crate::job::Job;
 use crate::knobs::Knobs;
+use crate::launcher::SANDBOX_LOG;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, Shadow};
 use crate::parent::startd::Startd;
@@ -74,6 +79,8 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
+    /// The programs that the admin has run around this job.
+    hooks: Option<Chosen>,
     /// The job is not to run just now.
     suspended: bool,
     /// `StarterUserLog`.
@@ -167,6 +174,7 @@ impl<'a> Pool<'a> {
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
+            hooks: None,
             suspended: false,
             log: None,
             proxy: None,
@@ -201,11 +209,12 @@ impl<'a> Pool<'a> {
     }
 
     fn life(&mut self) -> Result<(), Broken> {
-        let assignment = self.assignment()?;
-        let Assignment { job, plan, shadow, peer, scripts } = &assignment;
-        self.fetched(job)?;
+        let mut assignment = self.assignment()?;
+        self.fetched(&assignment)?;
         self.stop_if_asked()?;
-        self.deferred(job)?;
+        self.deferred(&assignment.job)?;
+        self.prepare_hook(Kind::Prepare, &mut assignment)?;
+        let Assignment { job, plan, shadow, peer, scripts, .. } = &assignment;
         self.before(job, scripts)?;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
@@ -262,6 +271,8 @@ impl<'a> Pool<'a> {
         self.tell(&Call::Event(&ads::execution_exit()))?;
         if let Some(figures) = &self.figures {
             let exited = figures.exited(self.knobs);
+            self.update_hook(job, &exited)?;
+            self.exit_hook(job, &exited)?;
             self.update(exited)?;
         }
         // Not sooner: a shadow that hasn't seen the end of the input's transfer yet, which comes from a
@@ -277,6 +288,10 @@ impl<'a> Pool<'a> {
                 output.is_final = by_itself || self.ending.wants_final_output();
                 if wanted == Wanted::OfFailure {
                     output.list = Some(job.failure_files.iter().map(Into::into).collect());
+                }
+                if job.wants_log && crate::log::has_second() {
+                    self.desk.order(&Order::KeepLog)?;
+                    output.list.iter_mut().for_each(|list| list.push(SANDBOX_LOG.into()));
                 }
                 self.deliver(peer, &output)?
             }
@@ -327,6 +342,7 @@ impl<'a> Pool<'a> {
                         figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         figures.look(sample, disk);
                         let ad = figures.running(self.knobs);
+                        self.update_hook(job, &ad)?;
                         self.update(ad)?;
                     }
                     continue;

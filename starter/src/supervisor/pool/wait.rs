@@ -18,7 +18,7 @@ use crate::report::events::Event;
 
 /// How long a shadow may take for an answer once the job is to end at once: a startd kills a starter
 /// ten seconds (25.14.1) or thirty (23.9.6) after it has said so.
-const HURRY: Duration = Duration::from_secs(5);
+pub(super) const HURRY: Duration = Duration::from_secs(5);
 
 impl Pool<'_> {
     /// Has the shadow do something that it must be able to do.
