@@ -6,6 +6,7 @@ mod files;
 pub(crate) mod submit;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use classad::ClassAd;
 
@@ -60,6 +61,10 @@ pub(crate) struct Job {
     pub(crate) cpus: i64,
     /// `SpooledOutputFiles`: output that came back from an earlier run.
     pub(crate) spooled: Vec<String>,
+    /// `JobLeaseDuration`: how long the job goes on without its shadow; `None`: not at all.
+    pub(crate) lease: Option<Duration>,
+    /// `GlobalJobId`.
+    pub(crate) global_id: Option<String>,
     /// `FailureFiles`: what comes back of a job that failed.
     pub(crate) failure_files: Vec<String>,
     /// The ad itself, for expressions that an admin configured over it and for the copy in the sandbox.
@@ -108,6 +113,8 @@ impl Job {
             core_size: ad.eval_i64("CoreSize"),
             kill_signal: kill_signal(&ad),
             spooled: names(text(&ad, "SpooledOutputFiles")?),
+            lease: lease(&ad),
+            global_id: ad.eval_string("GlobalJobId"),
             failure_files: names(text(&ad, "FailureFiles")?),
             cpus: ad
                 .eval_i64("CpusProvisioned")
@@ -160,6 +167,12 @@ fn text(ad: &ClassAd, name: &str) -> Result<Option<String>, Failure> {
         ))),
         None => Ok(None),
     }
+}
+
+/// More than a century is none.
+fn lease(ad: &ClassAd) -> Option<Duration> {
+    let seconds = u32::try_from(ad.eval_i64("JobLeaseDuration")?).unwrap_or(u32::MAX);
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
 fn names(list: Option<String>) -> Vec<String> {

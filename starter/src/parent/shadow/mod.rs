@@ -12,7 +12,7 @@ use condor_cedar::Reader;
 use condor_cedar::blocking::Stream;
 use nix::poll::PollFd;
 
-pub(crate) use call::{Answer, Call, JobExit, SessionTexts};
+pub(crate) use call::{Answer, Call, JobExit, Mode, SessionTexts};
 
 use crate::failure::{Context, Failure, Step};
 use crate::parent::link::{Input, Link};
@@ -34,6 +34,12 @@ impl Shadow {
         let (mut connection, socket) = stream.into_parts();
         connection.set_limit(MAX_MESSAGE);
         Link::with_connection(connection, socket).map(Self).at(Step::Internal, "shadow socket")
+    }
+
+    /// Goes on with one that has come back, on the connection on which it did.
+    pub(in crate::parent) fn returned(mut link: Link) -> Self {
+        link.connection.set_limit(MAX_MESSAGE);
+        Self(link)
     }
 
     /// Puts a request on its way.

@@ -12,14 +12,25 @@ use condor_cedar::handshake::{Acceptor, Progress, Server};
 use condor_cedar::{Command, Error, Refused};
 use nix::poll::{PollFd, PollFlags};
 
-use super::commands::{self, Manners, Then};
+use super::commands::{self, Carried, Manners, Then};
 use super::orders::Asked;
+use super::reconnect::Newcomer;
 use crate::parent::link::{Input, Link};
+use crate::parent::shadow::Shadow;
 
 /// Longest payload of a command, bytes. Real ones have some hundred.
 const MAX_PAYLOAD: usize = 64 * 1024;
 /// Reads of one connection in a row, before the others have their turn.
 const READS: usize = 32;
+
+/// What connections have brought.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Wishes, oldest first.
+    pub(super) asked: Vec<Asked>,
+    /// The last shadow that has come.
+    pub(super) newcomer: Option<Newcomer>,
+}
 
 /// A connection.
 #[derive(Debug)]
@@ -93,7 +104,7 @@ impl Call {
         self,
         server: Server<'_>,
         manners: Manners<'_>,
-        asked: &mut Vec<Asked>,
+        heard: &mut Heard,
     ) -> Option<Self> {
         let Self { deadline, mut peer, mut phase } = self;
         if deadline <= Instant::now() {
@@ -102,7 +113,7 @@ impl Call {
         }
         let mut reads = READS;
         loop {
-            match turn(phase, &mut peer, &mut reads, server, manners, asked) {
+            match turn(phase, &mut peer, &mut reads, server, manners, heard) {
                 Ok(Turn::On(next)) => phase = next,
                 Ok(Turn::Wait(phase)) => return Some(Self { deadline, peer, phase }),
                 Ok(Turn::Over) => return None,
@@ -122,7 +133,7 @@ fn turn(
     reads: &mut usize,
     server: Server<'_>,
     manners: Manners<'_>,
-    asked: &mut Vec<Asked>,
+    heard: &mut Heard,
 ) -> Result<Turn, StreamError> {
     Ok(match phase {
         Phase::Passed(mut passing) => match passing.receive() {
@@ -161,8 +172,18 @@ fn turn(
         Phase::Payload(mut link, command) => {
             link.flush()?;
             if link.connection.receive()? {
-                asked.extend(commands::carry_out(command, &mut link, manners)?);
-                Turn::On(Phase::Leaving(link))
+                match commands::carry_out(command, &mut link, manners)? {
+                    Carried::Asked(asked) => {
+                        heard.asked.extend(asked);
+                        Turn::On(Phase::Leaving(link))
+                    }
+                    Carried::Shadow(ad) => {
+                        link.flush()?;
+                        tracing::info!("Accepted request to reconnect from {peer}");
+                        heard.newcomer = Some(Newcomer { shadow: Shadow::returned(link), ad });
+                        Turn::Over
+                    }
+                }
             } else {
                 match read(&mut link, reads)? {
                     Input::Some => Turn::On(Phase::Payload(link, command)),

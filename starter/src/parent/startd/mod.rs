@@ -9,6 +9,7 @@ mod commands;
 mod door;
 mod inherited;
 mod orders;
+mod reconnect;
 mod updates;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -29,10 +30,11 @@ use crate::failure::{Failure, Step};
 use crate::knobs::Knobs;
 use crate::parent::link::wait;
 use alive::{KeepAlive, Rhythm};
-use call::Call;
+use call::{Call, Heard};
 use commands::Manners;
 use door::Door;
 pub(crate) use orders::{Asked, Why};
+pub(crate) use reconnect::{Newcomer, Terms};
 pub(crate) use updates::Machine;
 use updates::Updates;
 
@@ -79,6 +81,10 @@ pub(crate) struct Startd {
     /// Readable when the parent process is gone.
     parent: Option<OwnedFd>,
     orphan: bool,
+    /// What a shadow needs to come back.
+    terms: Option<Terms>,
+    /// One that has.
+    newcomer: Option<Newcomer>,
 }
 
 impl Startd {
@@ -121,6 +127,8 @@ impl Startd {
             alive: KeepAlive::new(to, from, session, version.to_owned(), rhythm),
             parent,
             orphan,
+            terms: None,
+            newcomer: None,
             address: sockets.address,
             version: version.to_owned(),
         };
@@ -171,6 +179,16 @@ impl Startd {
         self.sessions.insert(session);
     }
 
+    /// From now on a shadow may come back to the job, on these terms.
+    pub(crate) fn let_shadows_return(&mut self, terms: Terms) {
+        self.terms = Some(terms);
+    }
+
+    /// The shadow that has come back last, once.
+    pub(crate) fn newcomer(&mut self) -> Option<Newcomer> {
+        self.newcomer.take()
+    }
+
     /// What to wait for.
     pub(crate) fn sources(&self) -> Vec<PollFd<'_>> {
         let parent = self.parent.as_ref().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
@@ -192,26 +210,30 @@ impl Startd {
 
     /// Does everything that can be done without waiting; gives what the startd asks for, oldest first.
     pub(crate) fn step(&mut self) -> Vec<Asked> {
-        let mut asked = Vec::new();
+        let mut heard = Heard::default();
         let gone =
             |fd: &OwnedFd| wait(fd.as_fd(), PollFlags::POLLIN, Instant::now()).unwrap_or(true);
         if std::mem::take(&mut self.orphan) || self.parent.as_ref().is_some_and(gone) {
             self.parent = None;
             tracing::warn!("the parent process is gone");
-            asked.push(Asked::ParentGone);
+            heard.asked.push(Asked::ParentGone);
         }
         let calls = &mut self.calls;
         self.door.step(self.life, |call| admit(calls, call));
         let server =
             Server { sessions: &self.sessions, version: &self.version, commands: commands::level };
         let vacates = self.release.is_some_and(|release| release >= Release::NEW);
-        let manners = Manners { instance: &self.instance, vacates };
+        let terms = self.terms.as_ref();
+        let manners = Manners { instance: &self.instance, vacates, terms };
         for call in std::mem::take(&mut self.calls) {
-            self.calls.extend(call.step(server, manners, &mut asked));
+            self.calls.extend(call.step(server, manners, &mut heard));
         }
         self.updates.step();
         self.alive.step();
-        asked
+        if heard.newcomer.is_some() {
+            self.newcomer = heard.newcomer;
+        }
+        heard.asked
     }
 
     /// Tells the startd something about the job, without what is private. Never waits, and never

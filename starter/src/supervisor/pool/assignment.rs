@@ -25,9 +25,8 @@ use crate::version;
 pub(super) struct Assignment {
     pub(super) job: Job,
     pub(super) plan: Plan,
-    pub(super) shadow: Option<Release>,
-    /// The session for file transfers, and the shadow's address and key for them.
-    pub(super) peer: Option<Box<Peer>>,
+    /// What the shadow was told of this starter.
+    pub(super) starter: ClassAd,
 }
 
 /// The machine that the shadow runs on.
@@ -46,16 +45,17 @@ impl Pool<'_> {
         ad.update(&machine.overlay);
         let text = |name: &str| ad.eval_string(name);
         let shadow_version = text("ShadowVersion");
-        let shadow = shadow_version.as_deref().and_then(Release::parse);
+        self.release = shadow_version.as_deref().and_then(Release::parse);
         if let Some(address) = text("ShadowIpAddr") {
             tracing::info!("Communicating with shadow {address}");
         }
         let address = self.startd.address().to_string();
         let sandbox = Sandbox::of(self.knobs, &self.host);
-        let starter = ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, shadow);
+        let starter =
+            ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, self.release);
         self.call(&Call::StarterInfo(&starter), |_| Ok(()))?;
         let transfer = self.sessions()?;
-        let peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
+        self.peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
             (Some(socket), Some(key), Some(session)) => Some(Box::new(Peer {
                 address: socket,
                 session: Zeroizing::new(session.reveal().to_owned()),
@@ -73,13 +73,13 @@ impl Pool<'_> {
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
-        self.fetch(&job, &plan, peer.as_deref())?;
+        self.fetch(&job, &plan)?;
         let mut first = ads::provisioned(&machine.slot, &plan);
         self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
         first.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
         self.startd.update(&first);
-        Ok(Assignment { job, plan, shadow, peer })
+        Ok(Assignment { job, plan, starter })
     }
 
     /// Takes the sessions that the shadow has for this starter; gives that for file transfers. A
@@ -90,10 +90,8 @@ impl Pool<'_> {
             tracing::warn!("the shadow has no sessions for this starter");
             return Ok(None);
         };
-        let unusable = |error| {
-            Failure::host(Step::Internal, format!("a session of the shadow can't be used: {error}"))
-        };
         let claim = reconnect.claim_id().map_err(unusable)?;
+        self.claim_session = Some(claim.session_id().to_owned());
         self.startd.add_session(Session::of_claim(&claim).map_err(unusable)?);
         Ok(Some(transfer.claim_id().map_err(unusable)?))
     }
@@ -148,14 +146,9 @@ impl Pool<'_> {
     }
 
     /// Has the input fetched, as soon as there is a sandbox for it.
-    pub(super) fn fetch(
-        &mut self,
-        job: &Job,
-        plan: &Plan,
-        peer: Option<&Peer>,
-    ) -> Result<(), Broken> {
+    pub(super) fn fetch(&mut self, job: &Job, plan: &Plan) -> Result<(), Broken> {
         let Some(transfer) = &job.transfer else { return Ok(()) };
-        let peer = peer.ok_or_else(|| {
+        let peer = self.peer.clone().ok_or_else(|| {
             Failure::host(
                 Step::Input,
                 "the shadow offers no transfer of files: is SEC_ENABLE_MATCH_PASSWORD_AUTHENTICATION \
@@ -167,7 +160,7 @@ impl Pool<'_> {
         let input =
             Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
         self.stage = Stage::Fetching;
-        Ok(self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?)
+        Ok(self.desk.order(&Order::Fetch(Source::Shadow(peer, input)))?)
     }
 
     /// Waits for the input.
@@ -207,6 +200,10 @@ impl Pool<'_> {
         }
         Ok(())
     }
+}
+
+pub(super) fn unusable(error: condor_cedar::Error) -> Failure {
+    Failure::host(Step::Internal, format!("a session of the shadow can't be used: {error}"))
 }
 
 fn slot_name(slot: &ClassAd) -> String {
