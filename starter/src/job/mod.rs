@@ -171,7 +171,7 @@ fn text(ad: &ClassAd, name: &str) -> Result<Option<String>, Failure> {
 
 /// More than a century is none.
 fn lease(ad: &ClassAd) -> Option<Duration> {
-    let seconds = u32::try_from(ad.eval_i64("JobLeaseDuration")?).unwrap_or(u32::MAX);
+    let seconds = u32::try_from(ad.eval_i64("JobLeaseDuration")?.max(0)).unwrap_or(u32::MAX);
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 

@@ -191,8 +191,8 @@ impl<'a> Pool<'a> {
         // The cell is made while the shadow takes note.
         self.desk.order(&Order::Ready)?;
         self.not_too_soon(job)?;
-        self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.tie(job, starter);
+        self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
         let pid = match self.report()? {
