@@ -26,4 +26,5 @@ mod own;
 mod parent;
 mod pool;
 mod reach;
+mod reconnect;
 mod scripts;

@@ -9,6 +9,7 @@ mod script;
 pub(crate) mod submit;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use classad::ClassAd;
 
@@ -68,6 +69,10 @@ pub(crate) struct Job {
     pub(crate) spooled: Vec<String>,
     /// `JobStarterLog`: the starter's log comes back with the output.
     pub(crate) wants_log: bool,
+    /// `JobLeaseDuration`: how long the job goes on without its shadow; `None`: not at all.
+    pub(crate) lease: Option<Duration>,
+    /// `GlobalJobId`.
+    pub(crate) global_id: Option<String>,
     /// `FailureFiles`: what comes back of a job that failed.
     pub(crate) failure_files: Vec<String>,
     /// Tokens and a proxy.
@@ -119,6 +124,8 @@ impl Job {
             kill_signal: kill_signal(&ad),
             spooled: names(text(&ad, "SpooledOutputFiles")?),
             wants_log: ad.contains("JobStarterLog"),
+            lease: lease(&ad),
+            global_id: ad.eval_string("GlobalJobId"),
             failure_files: names(text(&ad, "FailureFiles")?),
             credentials: Credentials::from_ad(&ad)?,
             cpus: ad
@@ -172,6 +179,12 @@ fn text(ad: &ClassAd, name: &str) -> Result<Option<String>, Failure> {
         ))),
         None => Ok(None),
     }
+}
+
+/// More than a century is none.
+fn lease(ad: &ClassAd) -> Option<Duration> {
+    let seconds = u32::try_from(ad.eval_i64("JobLeaseDuration")?.max(0)).unwrap_or(u32::MAX);
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
 fn names(list: Option<String>) -> Vec<String> {

@@ -3,6 +3,7 @@
 pub(crate) mod ended;
 pub(crate) mod files;
 mod process;
+mod returning;
 pub(crate) mod shadow;
 pub(crate) mod startd;
 
@@ -30,6 +31,7 @@ use nix::unistd::Pid;
 pub(crate) use ended::Ended;
 use files::Deed as FileDeed;
 use process::{reap, spawn};
+pub(crate) use returning::{Back, In};
 use shadow::{Deed, Request};
 
 pub(crate) const OLD: &str = "$CondorVersion: 23.9.6 2026-07-12 PackageID: 23.9.6+dfsg-2.1+b10 $";
@@ -141,6 +143,10 @@ pub(crate) struct Claim {
     pub(crate) startd: startd::Startd,
     mounts: String,
     removes: bool,
+    setup: Setup,
+    tell: Sender<Event>,
+    /// Shadows that it has had.
+    shadows: usize,
 }
 
 pub(crate) fn claim_id(id: &str, release: &str) -> ClaimId {
@@ -257,7 +263,7 @@ impl Claim {
             transfer.attributes(),
             tell.clone(),
         );
-        follow_updates(Stream::new(updates), setup.updates, release, tell);
+        follow_updates(Stream::new(updates), setup.updates, release, tell.clone());
 
         let mounts = cloister_tests::mounts();
         let (pid, parent_process) = spawn(machine, &handed, setup.proxy, setup.debug);
@@ -272,11 +278,15 @@ impl Claim {
                 version: release,
                 parent: Session::parent(&parent).unwrap(),
                 family: Session::family(&family).unwrap(),
+                claim: Session::of_claim(&claim_id(shadow::CLAIM_SESSION, release)).unwrap(),
                 pid,
                 _port: port,
             },
             mounts,
             removes: false,
+            setup,
+            tell,
+            shadows: 1,
         }
     }
 
@@ -372,7 +382,7 @@ impl Claim {
         };
         // Its peers see its end a little later.
         let closed = |event: &&Event| matches!(event, Event::ShadowClosed | Event::UpdatesClosed);
-        while self.events.iter().filter(closed).count() < 2 {
+        while self.events.iter().filter(closed).count() < self.shadows + 1 {
             let Ok(event) = self.heard.recv_timeout(Duration::from_secs(2)) else { break };
             self.events.push(event);
         }

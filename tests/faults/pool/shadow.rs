@@ -23,6 +23,9 @@ pub(crate) const GUIDANCE: i64 = 305;
 pub(crate) const ULOG: i64 = 284;
 pub(crate) const JOB_EXIT: i64 = -65;
 
+/// The name of the claim's session.
+pub(crate) const CLAIM_SESSION: &str = "<127.0.0.1:1>#1#2";
+
 /// The name of the session for files.
 pub(crate) const TRANSFER_SESSION: &str = "filetrans.<127.0.0.1:1>#1#2";
 
@@ -87,6 +90,7 @@ fn job(setup: &Setup, transfer: [(&'static str, String); 2]) -> ClassAd {
     let mut ad = ClassAd::new();
     ad.insert_value("ClusterId", 7_i64);
     ad.insert_value("ProcId", 0_i64);
+    ad.insert_value("GlobalJobId", "pool.test#7.0#1");
     ad.insert_value("JobUniverse", 5_i64);
     ad.insert_value("Owner", "alice");
     ad.insert_value("User", "alice@pool.test");
@@ -156,7 +160,7 @@ fn answer(stream: &mut Stream<TcpStream>, number: i64, release: &str, ad: &Class
         }
         SESSIONS => {
             message.i64(1);
-            for id in ["<127.0.0.1:1>#1#2", TRANSFER_SESSION] {
+            for id in [CLAIM_SESSION, TRANSFER_SESSION] {
                 let claim = claim_id(id, release);
                 message.string(claim.session_id()).string(claim.info_text()).string(claim.secret());
             }

@@ -25,6 +25,7 @@ pub(crate) struct Startd {
     pub(super) version: &'static str,
     pub(super) parent: Session,
     pub(super) family: Session,
+    pub(super) claim: Session,
     pub(super) pid: Pid,
     pub(super) _port: TcpListener,
 }

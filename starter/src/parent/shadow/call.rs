@@ -32,8 +32,8 @@ pub(crate) enum Call<'a> {
     Open {
         /// As in the job ad: relative to the job's `Iwd`.
         path: &'a str,
-        /// For writing, made anew; else for reading.
-        output: bool,
+        /// What for.
+        mode: Mode,
     },
     /// Goes to a place in a file of the shadow's.
     Seek {
@@ -42,6 +42,8 @@ pub(crate) enum Call<'a> {
         /// From the beginning.
         offset: i64,
     },
+    /// Goes to the end of a file of the shadow's; the answer's number is where that is.
+    SeekEnd(i64),
     /// Reads this many bytes at most; the answer's number is how many follow.
     Read {
         /// The shadow's descriptor.
@@ -64,11 +66,30 @@ pub(crate) enum Call<'a> {
     Remote(&'a Remote),
 }
 
-/// Flags of `open` as they are on the wire.
-const WRITE_NEW: i64 = 0x301;
-const READ: i64 = 0;
+/// What a file of the shadow's is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// For reading.
+    Read,
+    /// For writing, from the beginning.
+    WriteAnew,
+    /// For writing what is still missing.
+    Write,
+}
+
+impl Mode {
+    /// Flags of `open` as they are on the wire.
+    fn flags(self) -> i64 {
+        match self {
+            Self::Read => 0,
+            Self::WriteAnew => 0x301,
+            Self::Write => 0x101,
+        }
+    }
+}
+
 /// Permission bits of a file that is made anew, less the umask of the shadow.
-const MODE: i64 = 0o666;
+const PERMISSIONS: i64 = 0o666;
 
 /// How the job ended.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +116,7 @@ impl Call<'_> {
             Self::UserLog(_) => 284,
             Self::JobExit(_) => -65,
             Self::Open { .. } => 66,
-            Self::Seek { .. } => 54,
+            Self::Seek { .. } | Self::SeekEnd(_) => 54,
             Self::Read { .. } => 71,
             Self::Write { .. } => 120,
             Self::Sync(_) => 26,
@@ -118,7 +139,7 @@ impl Call<'_> {
             Self::UserLog(_) => "ulog",
             Self::JobExit(_) => "job_exit",
             Self::Open { .. } => "open",
-            Self::Seek { .. } => "lseek",
+            Self::Seek { .. } | Self::SeekEnd(_) => "lseek",
             Self::Read { .. } => "read",
             Self::Write { .. } => "write",
             Self::Sync(_) => "fsync",
@@ -153,12 +174,15 @@ impl Call<'_> {
             Self::JobExit(exit) => {
                 to.i64(exit.status).i64(exit.reason).value(exit.ad);
             }
-            Self::Open { path, output } => {
-                to.i64(if *output { WRITE_NEW } else { READ }).i64(MODE).string(path);
+            Self::Open { path, mode } => {
+                to.i64(mode.flags()).i64(PERMISSIONS).string(path);
             }
             // From the beginning.
             Self::Seek { fd, offset } => {
                 to.i64(*fd).i64(*offset).i64(0);
+            }
+            Self::SeekEnd(fd) => {
+                to.i64(*fd).i64(0).i64(2);
             }
             Self::Read { fd, length } => {
                 to.i64(*fd).i64(*length);
@@ -257,9 +281,10 @@ mod tests {
             let number = |chunk: &[u8]| i64::from_be_bytes(chunk.try_into().unwrap());
             bytes.chunks_exact(8).map(number).collect::<Vec<_>>()
         };
-        let open = Call::Open { path: "o", output: true };
-        assert_eq!(numbers(open)[..3], [66, 0x301, 0o666]);
-        assert_eq!(numbers(Call::Open { path: "i", output: false })[..2], [66, 0]);
+        for (mode, flags) in [(Mode::WriteAnew, 0x301), (Mode::Write, 0x101), (Mode::Read, 0)] {
+            assert_eq!(numbers(Call::Open { path: "o", mode })[..3], [66, flags, 0o666]);
+        }
+        assert_eq!(numbers(Call::SeekEnd(4)), [54, 4, 0, 2]);
         assert_eq!(numbers(Call::Seek { fd: 4, offset: 70 }), [54, 4, 70, 0]);
         assert_eq!(numbers(Call::Read { fd: 4, length: 9 }), [71, 4, 9]);
         let write = written(Call::Write { fd: 4, bytes: b"hello" });

@@ -13,7 +13,7 @@ use condor_cedar::Reader;
 use condor_cedar::blocking::Stream;
 use nix::poll::PollFd;
 
-pub(crate) use call::{Answer, Call, JobExit, SessionTexts};
+pub(crate) use call::{Answer, Call, JobExit, Mode, SessionTexts};
 pub(crate) use remote::{Argument, Remote};
 
 use crate::failure::{Context, Failure, Step};
@@ -41,6 +41,12 @@ impl Shadow {
     /// Whether nobody else can read what is said.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.0.connection.is_encrypted()
+    }
+
+    /// Goes on with one that has come back, on the connection on which it did.
+    pub(in crate::parent) fn returned(mut link: Link) -> Self {
+        link.connection.set_limit(MAX_MESSAGE);
+        Self(link)
     }
 
     /// Puts a request on its way.

@@ -15,9 +15,11 @@ use condor_cedar::{Command, Connection, Error, PeerMisbehaved, Refused};
 use nix::poll::{PollFd, PollFlags};
 use zeroize::Zeroizing;
 
-use super::commands::{self, Manners, Then};
+use super::commands::{self, Carried, Manners, Then};
 use super::orders::{Asked, Proxy};
+use super::reconnect::Newcomer;
 use crate::parent::link::{Input, Link};
+use crate::parent::shadow::Shadow;
 
 /// Longest payload of a command, bytes. Real ones have some hundred.
 const MAX_PAYLOAD: usize = 64 * 1024;
@@ -25,6 +27,15 @@ const MAX_PAYLOAD: usize = 64 * 1024;
 const MAX_PROXY: usize = 1 << 20;
 /// Reads of one connection in a row, before the others have their turn.
 const READS: usize = 32;
+
+/// What connections have brought.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Wishes, oldest first.
+    pub(super) asked: Vec<Asked>,
+    /// The last shadow that has come.
+    pub(super) newcomer: Option<Newcomer>,
+}
 
 /// A connection.
 #[derive(Debug)]
@@ -143,7 +154,7 @@ impl Call {
         self,
         server: Server<'_>,
         manners: Manners<'_>,
-        asked: &mut Vec<Asked>,
+        heard: &mut Heard,
     ) -> Option<Self> {
         let Self { number, deadline, mut peer, mut phase, answered } = self;
         let manners = Manners { call: number, ..manners };
@@ -156,7 +167,7 @@ impl Call {
         }
         let mut reads = READS;
         loop {
-            match turn(phase, &mut peer, &mut reads, server, manners, asked) {
+            match turn(phase, &mut peer, &mut reads, server, manners, heard) {
                 Ok(Turn::On(next)) => phase = next,
                 Ok(Turn::Wait(phase)) => {
                     return Some(Self { number, deadline, peer, phase, answered: false });
@@ -178,7 +189,7 @@ fn turn(
     reads: &mut usize,
     server: Server<'_>,
     manners: Manners<'_>,
-    asked: &mut Vec<Asked>,
+    heard: &mut Heard,
 ) -> Result<Turn, StreamError> {
     Ok(match phase {
         Phase::Passed(mut passing) => match passing.receive() {
@@ -221,13 +232,22 @@ fn turn(
         Phase::Payload(mut link, command) => {
             link.flush()?;
             if link.connection.receive()? {
-                asked.extend(commands::carry_out(command, &mut link, manners)?);
-                // What changes nothing at once is answered by somebody else.
-                match asked.last() {
-                    Some(Asked::Peek(peek)) if peek.call == manners.call => {
+                match commands::carry_out(command, &mut link, manners)? {
+                    // What changes nothing at once is answered by somebody else.
+                    Carried::Asked(Some(Asked::Peek(peek))) => {
+                        heard.asked.push(Asked::Peek(peek));
                         Turn::Wait(Phase::Waiting(link))
                     }
-                    _ => Turn::On(Phase::Leaving(link)),
+                    Carried::Asked(asked) => {
+                        heard.asked.extend(asked);
+                        Turn::On(Phase::Leaving(link))
+                    }
+                    Carried::Shadow(ad) => {
+                        link.flush()?;
+                        tracing::info!("Accepted request to reconnect from {peer}");
+                        heard.newcomer = Some(Newcomer { shadow: Shadow::returned(link), ad });
+                        Turn::Over
+                    }
                 }
             } else {
                 match read(&mut link, reads)? {
@@ -242,7 +262,7 @@ fn turn(
             if link.connection.receive()? {
                 match proxy(body, &link, &mut bytes)? {
                     body if body.is_done() => {
-                        asked.push(Asked::Proxy(Proxy(bytes)));
+                        heard.asked.push(Asked::Proxy(Proxy(bytes)));
                         Turn::Wait(Phase::Placing(link))
                     }
                     body => Turn::On(Phase::Proxy(link, Some(body), bytes)),

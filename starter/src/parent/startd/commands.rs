@@ -1,6 +1,7 @@
 //! The commands that are served, and what each does. One more is a level in [`level`], and an arm in
 //! [`begin`] or [`carry_out`].
 
+use classad::ClassAd;
 use condor_cedar::blocking::StreamError;
 use condor_cedar::handshake::Incoming;
 use condor_cedar::message::{Done, Signal, Vacate};
@@ -8,6 +9,7 @@ use condor_cedar::{Command, Error, Level, Refused};
 
 use super::orders::{Asked, Peek};
 use super::owner::{self, Owner};
+use super::reconnect::{self, Terms};
 use crate::parent::link::Link;
 
 /// What a caller has to be allowed for a command; `None` for one that isn't served, which then is
@@ -22,6 +24,7 @@ pub(super) fn level(command: Command) -> Option<Level> {
         | Command::CreateJobOwnerSession
         | Command::Peek
         | Command::UpdateGsiCred
+        | Command::CaCmd
         | Command::QueryInstance
         | Command::SecQuery
         | Command::Nop
@@ -59,6 +62,8 @@ pub(super) struct Manners<'a> {
     pub(super) address: &'a str,
     /// The number of the connection.
     pub(super) call: u64,
+    /// What a shadow needs to come back, once there is a job to come back to.
+    pub(super) terms: Option<&'a Terms>,
 }
 
 /// A command was let in.
@@ -75,13 +80,21 @@ pub(super) fn begin(
     }
     let command = match incoming {
         Incoming::Answered(_) => return Ok(Then::Leave),
-        Incoming::Raw(command) | Incoming::Session(command, _) => command,
+        Incoming::Raw(command) => command,
+        Incoming::Session(Command::CaCmd, caller)
+            if manners.terms.is_some_and(|terms| terms.session != caller.session) =>
+        {
+            let refused = Refused::Level(Command::CaCmd.number());
+            return Err(condor_cedar::Error::Refused(refused).into());
+        }
+        Incoming::Session(command, _) => command,
     };
     Ok(match command {
         Command::RaiseSignal
         | Command::VacateJob
         | Command::CreateJobOwnerSession
-        | Command::Peek => Then::Payload(command),
+        | Command::Peek
+        | Command::CaCmd => Then::Payload(command),
         Command::UpdateGsiCred => Then::File,
         Command::QueryInstance => {
             link.connection.send_bytes(manners.instance)?;
@@ -91,13 +104,30 @@ pub(super) fn begin(
     })
 }
 
+/// What came of a command.
+#[derive(Debug)]
+pub(super) enum Carried {
+    /// Somebody wants something of the job, or nothing.
+    Asked(Option<Asked>),
+    /// The caller is the job's shadow from now on, and this connection the channel to it.
+    Shadow(ClassAd),
+}
+
 /// The values of a command are here, as the link's message: they prove that the caller has the key.
 pub(super) fn carry_out(
     command: Command,
     link: &mut Link,
     manners: Manners<'_>,
-) -> Result<Option<Asked>, StreamError> {
+) -> Result<Carried, StreamError> {
     let message = link.connection.message();
+    if command == Command::CaCmd {
+        let ad: ClassAd = message.only()?;
+        let (reply, accepted) = reconnect::answer(&ad, manners.terms);
+        let mut answer = link.connection.writer();
+        answer.value(&reply);
+        link.connection.send(&answer)?;
+        return Ok(if accepted { Carried::Shadow(ad) } else { Carried::Asked(None) });
+    }
     if command == Command::VacateJob {
         let vacate: Vacate = message.only()?;
         // At once: what becomes of the job doesn't change it, and a startd waits for it.
@@ -112,11 +142,11 @@ pub(super) fn carry_out(
         {
             tracing::info!("Got vacate code={code} subcode={subcode} reason={}", why.text);
         }
-        return Ok(Some(asked));
+        return Ok(Carried::Asked(Some(asked)));
     }
     if command == Command::Peek {
         let ad = message.only()?;
-        return Ok(Some(Asked::Peek(Box::new(Peek { call: manners.call, ad }))));
+        return Ok(Carried::Asked(Some(Asked::Peek(Box::new(Peek { call: manners.call, ad })))));
     }
     if command == Command::CreateJobOwnerSession {
         let request = message.only()?;
@@ -124,12 +154,12 @@ pub(super) fn carry_out(
         let mut answer = link.connection.writer();
         answer.value(&reply);
         link.connection.send(&answer)?;
-        return Ok(session.map(|session| Asked::Owner(Box::new(session))));
+        return Ok(Carried::Asked(session.map(|session| Asked::Owner(Box::new(session)))));
     }
     let signal: Signal = message.only()?;
     let asked = Asked::from_signal(signal);
     if asked.is_none() {
         tracing::info!("signal {} means nothing to a starter", signal.number());
     }
-    Ok(asked)
+    Ok(Carried::Asked(asked))
 }

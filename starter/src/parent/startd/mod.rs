@@ -10,6 +10,7 @@ mod door;
 mod inherited;
 mod orders;
 mod owner;
+mod reconnect;
 mod updates;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -30,11 +31,12 @@ use crate::failure::{Failure, Step};
 use crate::knobs::Knobs;
 use crate::parent::link::wait;
 use alive::{KeepAlive, Rhythm};
-use call::Call;
+use call::{Call, Heard};
 use commands::Manners;
 use door::Door;
 pub(crate) use orders::{Asked, Peek, Proxy, Why};
 pub(crate) use owner::Owner;
+pub(crate) use reconnect::{Newcomer, Terms};
 pub(crate) use updates::Machine;
 use updates::Updates;
 
@@ -82,6 +84,10 @@ pub(crate) struct Startd {
     parent: Option<OwnedFd>,
     orphan: bool,
     owner: Option<Owner>,
+    /// What a shadow needs to come back.
+    terms: Option<Terms>,
+    /// One that has.
+    newcomer: Option<Newcomer>,
 }
 
 impl Startd {
@@ -125,6 +131,8 @@ impl Startd {
             parent,
             orphan,
             owner: None,
+            terms: None,
+            newcomer: None,
             address: sockets.address,
             version: version.to_owned(),
         };
@@ -186,6 +194,16 @@ impl Startd {
         self.calls = calls.into_iter().map(|call| call.proxy_is_placed(done)).collect();
     }
 
+    /// From now on a shadow may come back to the job, on these terms.
+    pub(crate) fn let_shadows_return(&mut self, terms: Terms) {
+        self.terms = Some(terms);
+    }
+
+    /// The shadow that has come back last, once.
+    pub(crate) fn newcomer(&mut self) -> Option<Newcomer> {
+        self.newcomer.take()
+    }
+
     /// What to wait for.
     pub(crate) fn sources(&self) -> Vec<PollFd<'_>> {
         let parent = self.parent.as_ref().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
@@ -207,29 +225,32 @@ impl Startd {
 
     /// Does everything that can be done without waiting; gives what the startd asks for, oldest first.
     pub(crate) fn step(&mut self) -> Vec<Asked> {
-        let mut asked = Vec::new();
+        let mut heard = Heard::default();
         let gone =
             |fd: &OwnedFd| wait(fd.as_fd(), PollFlags::POLLIN, Instant::now()).unwrap_or(true);
         if std::mem::take(&mut self.orphan) || self.parent.as_ref().is_some_and(gone) {
             self.parent = None;
             tracing::warn!("the parent process is gone");
-            asked.push(Asked::ParentGone);
+            heard.asked.push(Asked::ParentGone);
         }
         let calls = &mut self.calls;
         self.door.step(self.life, |call| admit(calls, call));
         let server =
             Server { sessions: &self.sessions, version: &self.version, commands: commands::level };
         let vacates = self.release.is_some_and(|release| release >= Release::NEW);
-        let owner = self.owner.as_ref();
+        let (owner, terms) = (self.owner.as_ref(), self.terms.as_ref());
         let address = &self.address.to_string();
-        let manners = Manners { instance: &self.instance, vacates, owner, address, call: 0 };
+        let manners = Manners { instance: &self.instance, vacates, owner, address, call: 0, terms };
         for call in std::mem::take(&mut self.calls) {
-            self.calls.extend(call.step(server, manners, &mut asked));
+            self.calls.extend(call.step(server, manners, &mut heard));
         }
         self.updates.step();
         self.alive.step();
+        if heard.newcomer.is_some() {
+            self.newcomer = heard.newcomer;
+        }
         let (sessions, asked): (Vec<_>, _) =
-            asked.into_iter().partition(|asked| matches!(asked, Asked::Owner(_)));
+            heard.asked.into_iter().partition(|asked| matches!(asked, Asked::Owner(_)));
         for asked in sessions {
             if let Asked::Owner(session) = asked {
                 self.sessions.insert(*session);

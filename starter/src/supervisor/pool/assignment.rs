@@ -30,10 +30,9 @@ pub(super) struct Assignment {
     /// The slot.
     pub(super) machine: Machine,
     pub(super) plan: Plan,
-    pub(super) shadow: Option<Release>,
-    /// The session for file transfers, and the shadow's address and key for them.
-    pub(super) peer: Option<Box<Peer>>,
     pub(super) scripts: Scripts,
+    /// What the shadow was told of this starter.
+    pub(super) starter: ClassAd,
 }
 
 /// The machine that the shadow runs on.
@@ -52,16 +51,17 @@ impl Pool<'_> {
         ad.update(&machine.overlay);
         let text = |name: &str| ad.eval_string(name);
         let shadow_version = text("ShadowVersion");
-        let shadow = shadow_version.as_deref().and_then(Release::parse);
+        self.release = shadow_version.as_deref().and_then(Release::parse);
         if let Some(address) = text("ShadowIpAddr") {
             tracing::info!("Communicating with shadow {address}");
         }
         let address = self.startd.address().to_string();
         let sandbox = Sandbox::of(self.knobs, &self.host);
-        let starter = ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, shadow);
+        let starter =
+            ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, self.release);
         self.call(&Call::StarterInfo(&starter), |_| Ok(()))?;
         let transfer = self.sessions()?;
-        let peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
+        self.peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
             (Some(socket), Some(key), Some(session)) => Some(Box::new(Peer {
                 address: socket,
                 session: Zeroizing::new(session.reveal().to_owned()),
@@ -86,10 +86,10 @@ impl Pool<'_> {
         self.expect_proxies(&job);
         self.tokens(&job)?;
         self.hooks = self.knobs.choose_hooks(&job.ad);
-        let mut assignment = Assignment { job, machine, plan, shadow, peer, scripts };
+        let mut assignment = Assignment { job, machine, plan, scripts, starter };
         self.prepare_hook(Kind::BeforeTransfer, &mut assignment)?;
-        let Assignment { job, machine, plan, peer, .. } = &assignment;
-        self.fetch(job, plan, peer.as_deref())?;
+        let Assignment { job, machine, plan, .. } = &assignment;
+        self.fetch(job, plan)?;
         let mut first = ads::provisioned(&machine.slot, plan);
         self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
@@ -106,10 +106,8 @@ impl Pool<'_> {
             tracing::warn!("the shadow has no sessions for this starter");
             return Ok(None);
         };
-        let unusable = |error| {
-            Failure::host(Step::Internal, format!("a session of the shadow can't be used: {error}"))
-        };
         let claim = reconnect.claim_id().map_err(unusable)?;
+        self.claim_session = Some(claim.session_id().to_owned());
         self.startd.add_session(Session::of_claim(&claim).map_err(unusable)?);
         Ok(Some(transfer.claim_id().map_err(unusable)?))
     }
@@ -164,14 +162,9 @@ impl Pool<'_> {
     }
 
     /// Has the input fetched, as soon as there is a sandbox for it.
-    pub(super) fn fetch(
-        &mut self,
-        job: &Job,
-        plan: &Plan,
-        peer: Option<&Peer>,
-    ) -> Result<(), Broken> {
+    pub(super) fn fetch(&mut self, job: &Job, plan: &Plan) -> Result<(), Broken> {
         let Some(transfer) = &job.transfer else { return Ok(()) };
-        let peer = peer.ok_or_else(|| {
+        let peer = self.peer.clone().ok_or_else(|| {
             Failure::host(
                 Step::Input,
                 "the shadow offers no transfer of files: is SEC_ENABLE_MATCH_PASSWORD_AUTHENTICATION \
@@ -183,12 +176,12 @@ impl Pool<'_> {
         let input =
             Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
         self.stage = Stage::Fetching;
-        Ok(self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?)
+        Ok(self.desk.order(&Order::Fetch(Source::Shadow(peer, input)))?)
     }
 
     /// Waits for the input.
     pub(super) fn fetched(&mut self, assignment: &Assignment) -> Result<(), Broken> {
-        let Assignment { job, plan, peer, shadow, .. } = assignment;
+        let Assignment { job, plan, .. } = assignment;
         if job.transfer.is_none() {
             return Ok(());
         }
@@ -204,9 +197,9 @@ impl Pool<'_> {
                 }
                 Ok(other) => return Err(unexpected(&other).into()),
                 Err(Broken::Failed(failure)) if failure.step == Step::Input => {
-                    match self.guidance(failure, *shadow)? {
+                    match self.guidance(failure, self.release)? {
                         Advice::Start => return Ok(()),
-                        Advice::Fetch => self.fetch(job, plan, peer.as_deref())?,
+                        Advice::Fetch => self.fetch(job, plan)?,
                     }
                 }
                 Err(broken) => return Err(broken),
@@ -233,6 +226,10 @@ impl Pool<'_> {
         }
         Ok(())
     }
+}
+
+pub(super) fn unusable(error: condor_cedar::Error) -> Failure {
+    Failure::host(Step::Internal, format!("a session of the shadow can't be used: {error}"))
 }
 
 fn slot_name(slot: &ClassAd) -> String {

@@ -44,12 +44,20 @@ impl Pool<'_> {
         proxy.step();
         for index in 0..proxy.clients() {
             let Some((heard, client)) = proxy.next(index) else { continue };
-            match heard {
-                Heard::Request(Ok(request)) => self.serve(client, request, &job.ad)?,
-                Heard::Request(Err(fault)) => client.answer(fault.number()),
-                Heard::Bytes(bytes) => self.go_on(client, bytes)?,
-                Heard::More => self.send_more(client)?,
+            let served = match heard {
+                Heard::Request(Ok(request)) => self.serve_client(client, request, &job.ad),
+                Heard::Request(Err(fault)) => {
+                    client.answer(fault.number());
+                    Ok(())
+                }
+                Heard::Bytes(bytes) => self.go_on(client, bytes),
+                Heard::More => self.send_more(client),
+            };
+            // A client doesn't wait for a shadow that may never come back.
+            if let Err(Broken::Lost(_)) = served {
+                client.answer(Fault::Offline.number());
             }
+            served?;
         }
         for fd in proxy.orphans() {
             let _ = self.number(&Remote::new(10, "close", vec![Argument::Number(fd)]))?;
@@ -58,7 +66,7 @@ impl Pool<'_> {
         Ok(())
     }
 
-    fn serve(
+    fn serve_client(
         &mut self,
         client: &mut Client,
         request: Request,
@@ -92,7 +100,7 @@ impl Pool<'_> {
             }
             Request::Open(..) => client.answer(Fault::TooManyOpen.number()),
             Request::Get(path) => self.get(client, path)?,
-            Request::Put(path, mode, left) => match self.open_remote(path, WRITE_NEW, mode)? {
+            Request::Put(path, mode, left) => match self.open_file(path, WRITE_NEW, mode)? {
                 Ok(fd) if left == 0 => {
                     let closed = self.close_remote(fd)?;
                     client.answer(closed.map_or_else(Fault::number, |_| 0));
@@ -207,7 +215,7 @@ impl Pool<'_> {
     /// Begins to send a file, whose first bytes are read before its size is told: then it is known
     /// whether it can be read.
     fn get(&mut self, client: &mut Client, path: Vec<u8>) -> Result<(), Broken> {
-        let fd = match self.open_remote(path, 0, 0)? {
+        let fd = match self.open_file(path, 0, 0)? {
             Ok(fd) => fd,
             Err(fault) => {
                 client.answer(fault.number());
@@ -267,7 +275,7 @@ impl Pool<'_> {
         };
         let path = url.strip_prefix(b"buffer:").unwrap_or(&url);
         let path = path.strip_prefix(b"remote:").unwrap_or(path);
-        let fd = match self.open_remote(path.to_vec(), flags, mode)? {
+        let fd = match self.open_file(path.to_vec(), flags, mode)? {
             Ok(fd) => fd,
             Err(fault) => return Ok(Err(fault)),
         };
@@ -275,7 +283,7 @@ impl Pool<'_> {
         Ok(Ok((fd, stat.map(|(_, text)| text).unwrap_or_default())))
     }
 
-    fn open_remote(&mut self, path: Vec<u8>, flags: i64, mode: i64) -> Asked<i64> {
+    fn open_file(&mut self, path: Vec<u8>, flags: i64, mode: i64) -> Asked<i64> {
         let arguments = vec![Argument::Number(flags), Argument::Number(mode), Argument::Text(path)];
         self.number(&Remote::new(66, "open", arguments))
     }

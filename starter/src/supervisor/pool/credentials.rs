@@ -16,7 +16,7 @@ use crate::failure::{Failure, Step};
 use crate::job::{Credentials, Job};
 use crate::launcher::message::{Order, Report};
 use crate::launcher::place::{MAX, Placed};
-use crate::parent::shadow::Call;
+use crate::parent::shadow::{Call, Shadow};
 use crate::parent::startd::Proxy;
 
 /// Most tokens of a job.
@@ -89,7 +89,8 @@ impl Pool<'_> {
 
     fn fetch_tokens(&mut self, job: &Job) -> Result<Tokens, Broken> {
         let allowed = self.knobs.allow_oauth_without_encryption && !self.host.privileged;
-        if !self.shadow.is_encrypted() && !allowed {
+        let encrypted = self.shadow.as_ref().is_some_and(Shadow::is_encrypted);
+        if !encrypted && !allowed {
             return Err(failure(
                 "the connection with the shadow isn't encrypted, over which no token is sent: set \
                  SEC_DEFAULT_ENCRYPTION = REQUIRED on both sides",

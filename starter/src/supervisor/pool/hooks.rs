@@ -111,9 +111,7 @@ impl Pool<'_> {
                 Some(other) => return Err(unexpected(&other).into()),
                 None => {}
             }
-            if let Some(lost) = self.lost.take() {
-                return Err(lost.into());
-            }
+            self.keep()?;
             if end.is_none() && !told && self.ending.how == Some(How::Hard) {
                 end = Some(Instant::now() + HURRY);
             }

@@ -20,6 +20,7 @@ pub(crate) mod local;
 mod monitors;
 mod output;
 mod peek;
+mod reconnect;
 mod scripts;
 mod streams;
 mod user_log;
@@ -36,6 +37,7 @@ use self::ads::Figures;
 use self::assignment::{Assignment, ShadowHost};
 use self::ending::Ending;
 use self::output::{Wanted, wanted_of_ended};
+use self::reconnect::Tie;
 use self::streams::Streamed;
 use self::user_log::UserLog;
 use super::{Desk, describe, unexpected};
@@ -46,10 +48,10 @@ use crate::knobs::Knobs;
 use crate::launcher::SANDBOX_LOG;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, Shadow};
-use crate::parent::startd::Startd;
+use crate::parent::startd::{Release, Startd};
 use crate::plan::Host;
 use crate::reach::{self, chirp::Delayed, chirp::Proxy};
-use crate::transfer::Delivered;
+use crate::transfer::{Delivered, Peer};
 
 /// Exit codes, as a startd reads them.
 const EXIT_OK: u8 = 0;
@@ -69,7 +71,15 @@ const JOB_MISSED_DEFERRAL_TIME: i32 = 114;
 pub(crate) struct Pool<'a> {
     desk: Desk,
     startd: Startd,
-    shadow: Shadow,
+    /// `None` while there is none.
+    shadow: Option<Shadow>,
+    /// The shadow's, if it said so.
+    release: Option<Release>,
+    /// The session for file transfers, and the shadow's address and key for them.
+    peer: Option<Box<Peer>>,
+    /// The name of the claim's session.
+    claim_session: Option<String>,
+    tie: Tie,
     knobs: &'a Knobs,
     host: Host,
     /// The starter's own environment.
@@ -166,7 +176,11 @@ impl<'a> Pool<'a> {
         Ok(Self {
             desk,
             startd,
-            shadow: Shadow::new(shadow)?,
+            shadow: Some(Shadow::new(shadow)?),
+            release: None,
+            peer: None,
+            claim_session: None,
+            tie: Tie::default(),
             knobs,
             host,
             environment,
@@ -214,7 +228,7 @@ impl<'a> Pool<'a> {
         self.stop_if_asked()?;
         self.deferred(&assignment.job)?;
         self.prepare_hook(Kind::Prepare, &mut assignment)?;
-        let Assignment { job, plan, shadow, peer, scripts, .. } = &assignment;
+        let Assignment { job, plan, scripts, starter, .. } = &assignment;
         self.before(job, scripts)?;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
@@ -231,6 +245,7 @@ impl<'a> Pool<'a> {
             self.desk.order(&Order::Listen(cookie.to_string()))?;
         }
         self.not_too_soon(job)?;
+        self.tie(job, starter);
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
@@ -245,7 +260,7 @@ impl<'a> Pool<'a> {
             other => return Err(unexpected(&other).into()),
         };
         tracing::info!("Create_Process succeeded, pid={pid}");
-        self.figures = Some(Figures::new(pid, *shadow));
+        self.figures = Some(Figures::new(pid, self.release));
         self.suspend()?;
         self.peeking.of = Some((job.clone(), plan.clone()));
         let ended = self.running(job)?;
@@ -261,7 +276,7 @@ impl<'a> Pool<'a> {
             self.call(&Call::UserLog(&hold), |_| Ok(()))?;
         }
         if let Some(figures) = &self.figures {
-            let reaped = figures.reaped(self.knobs, &self.ending, *shadow);
+            let reaped = figures.reaped(self.knobs, &self.ending, self.release);
             self.update(reaped)?;
         }
         if by_itself {
@@ -278,12 +293,13 @@ impl<'a> Pool<'a> {
         // Not sooner: a shadow that hasn't seen the end of the input's transfer yet, which comes from a
         // process of its own, gives up the job when that of the output begins.
         let wanted = if by_itself {
-            wanted_of_ended(job, ended, *shadow)
+            wanted_of_ended(job, ended, self.release)
         } else {
             self.wanted_of_evicted(job)
         };
-        let delivered = match (peer, wanted) {
-            (Some(peer), Some(wanted)) => {
+        let transfers = self.peer.is_some();
+        let delivered = match wanted {
+            Some(wanted) if transfers => {
                 let mut output = self.output(job, plan, pid);
                 output.is_final = by_itself || self.ending.wants_final_output();
                 if wanted == Wanted::OfFailure {
@@ -293,12 +309,12 @@ impl<'a> Pool<'a> {
                     self.desk.order(&Order::KeepLog)?;
                     output.list.iter_mut().for_each(|list| list.push(SANDBOX_LOG.into()));
                 }
-                self.deliver(peer, &output)?
+                self.deliver(&output)?
             }
             _ => None,
         };
         self.desk.order(&Order::Finish)?;
-        self.settle(peer.is_some())?;
+        self.settle(transfers)?;
         let last = self.last_words(delivered.as_ref());
         self.startd.finish(&last);
         if self.ending.hold_told {
@@ -309,7 +325,7 @@ impl<'a> Pool<'a> {
             _ if !by_itself => JOB_SHOULD_REQUEUE,
             Some(Delivered { core: Some(_), .. }) => JOB_COREDUMPED,
             // Somebody was in a hurry.
-            None if wanted.is_some() && peer.is_some() => JOB_SHOULD_REQUEUE,
+            None if wanted.is_some() && transfers => JOB_SHOULD_REQUEUE,
             _ => JOB_EXITED,
         };
         let exit = JobExit { status: ads::wait_status(ended), reason, ad: &last };
@@ -324,6 +340,7 @@ impl<'a> Pool<'a> {
             |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
         loop {
+            self.keep()?;
             match self.desk.report() {
                 Some(Report::Ended { ended, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
@@ -343,7 +360,10 @@ impl<'a> Pool<'a> {
                         figures.look(sample, disk);
                         let ad = figures.running(self.knobs);
                         self.update_hook(job, &ad)?;
-                        self.update(ad)?;
+                        match self.update(ad) {
+                            Err(Broken::Lost(lost)) => self.lose(lost)?,
+                            result => result?,
+                        }
                     }
                     continue;
                 }
@@ -359,25 +379,40 @@ impl<'a> Pool<'a> {
                 Some(other) => return Err(unexpected(&other).into()),
                 None => {}
             }
-            if let Some(hold) = self.untold_hold() {
-                self.call(&Call::UserLog(&hold), |_| Ok(()))?;
-            }
             if due <= Instant::now() {
                 self.desk.order(&Order::Measure)?;
-                due = Instant::now() + interval(self.knobs.starter_update_interval);
+                let usual = interval(self.knobs.starter_update_interval);
+                due = Instant::now() + self.tie.update_interval(usual);
             }
-            self.renew_tokens(job)?;
-            self.stream()?;
-            self.serve_chirp(job)?;
+            match self.serve(job) {
+                Err(Broken::Lost(lost)) => self.lose(lost)?,
+                result => result?,
+            }
             // One may have come while the shadow was waited for.
-            if !self.desk.has_report() {
+            if !self.desk.has_report() && !self.has_newcomer() {
                 let tokens = self.tokens_due.unwrap_or(due);
-                self.wait_also(Some(due.min(tokens)), true)?;
-            }
-            if let Some(lost) = self.lost.take() {
-                return Err(lost.into());
+                self.wait_also(Some(due.min(tokens)), !self.is_away())?;
             }
         }
+    }
+
+    /// What the shadow is needed for while the job runs, if there is one.
+    fn serve(&mut self, job: &Job) -> Result<(), Broken> {
+        self.welcome()?;
+        if self.is_away() {
+            return Ok(());
+        }
+        if let Some(hold) = self.untold_hold() {
+            self.call(&Call::UserLog(&hold), |_| Ok(()))?;
+        }
+        self.renew_tokens(job)?;
+        self.stream()?;
+        self.serve_chirp(job)
+    }
+
+    /// Whether the job does.
+    fn runs(&self) -> bool {
+        matches!(self.stage, Stage::Running(_))
     }
 
     /// The error event of an order to hold, once.
@@ -399,12 +434,24 @@ impl<'a> Pool<'a> {
         ad
     }
 
-    /// Sends an update to the shadow, and to the startd.
+    /// Sends an update to the shadow, and to the startd. One of a job that runs isn't kept for a shadow
+    /// that is away.
     fn update(&mut self, mut ad: ClassAd) -> Result<(), Broken> {
         ad.insert_value("StarterIpAddr", self.startd.address().to_string());
         ads::vacated(&mut ad, &self.ending);
         self.delayed.add_to(&mut ad);
-        self.startd.update(&ad);
+        if !self.is_away() {
+            self.startd.update(&ad);
+            self.tell(&Call::JobUpdate(&ad))?;
+            self.delayed.told();
+            return Ok(());
+        }
+        let mut lonely = ad.clone();
+        lonely.insert_value("STARTER_DISCONNECTED_FROM_SUBMIT_NODE", true);
+        self.startd.update(&lonely);
+        if self.runs() {
+            return Ok(());
+        }
         self.tell(&Call::JobUpdate(&ad))?;
         self.delayed.told();
         Ok(())
@@ -454,6 +501,11 @@ impl<'a> Pool<'a> {
             Disposition::Hold { code, subcode } => (code, subcode),
             Disposition::Elsewhere => (hold::STARTER_ERROR, 0),
         };
+        if self.is_away() {
+            // Nothing of it is needed while somebody is waited for who may hear it.
+            self.stage = Stage::Quiet;
+            let _ = self.desk.order(&Order::Finish);
+        }
         let event = ads::error(failure, code, subcode);
         if let Err(Broken::Lost(lost)) = self.call(&Call::UserLog(&event), |_| Ok(())) {
             return self.broken(lost.into());

@@ -10,7 +10,7 @@ use crate::job::{Job, When};
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::startd::Release;
 use crate::plan::Plan;
-use crate::transfer::{Core, Delivered, Destination, Output, Peer, Reach};
+use crate::transfer::{Core, Delivered, Destination, Output, Reach};
 
 /// First release whose shadow takes files of a job that failed.
 const FAILURE_FILES: Release = Release(24, 1);
@@ -43,17 +43,16 @@ impl Pool<'_> {
     }
 
     /// Brings output to the shadow; `None` if the job had to end at once meanwhile.
-    pub(super) fn deliver(
-        &mut self,
-        peer: &Peer,
-        output: &Output,
-    ) -> Result<Option<Delivered>, Broken> {
+    pub(super) fn deliver(&mut self, output: &Output) -> Result<Option<Delivered>, Broken> {
         let mut pause = Duration::from_secs(1);
-        for turn in 1.. {
+        let mut turn = 1;
+        loop {
             if self.ending.how == Some(How::Hard) {
                 break;
             }
-            let destination = Destination::Shadow(Box::new(peer.clone()), output.clone());
+            self.present()?;
+            let Some(peer) = self.peer.clone() else { return Ok(None) };
+            let destination = Destination::Shadow(peer, output.clone());
             self.stage = Stage::Delivering;
             self.desk.order(&Order::Deliver(destination))?;
             let report = self.report();
@@ -70,12 +69,17 @@ impl Pool<'_> {
                 Ok(other) => return Err(unexpected(&other).into()),
                 // What was ended on purpose is no failure.
                 Err(Broken::Failed(_)) if self.ending.how == Some(How::Hard) => break,
+                Err(Broken::Failed(failure)) if self.is_away() || self.has_newcomer() => {
+                    tracing::warn!("{failure}; once more when there is a shadow again");
+                    (turn, pause) = (1, Duration::from_secs(1));
+                }
                 Err(Broken::Failed(failure))
                     if failure.disposition == Disposition::Elsewhere && turn < DELIVERIES =>
                 {
                     tracing::warn!("{failure}; once more in {} s", pause.as_secs());
                     self.pause(pause)?;
                     pause *= 2;
+                    turn += 1;
                 }
                 Err(broken) => return Err(broken),
             }
@@ -89,8 +93,9 @@ impl Pool<'_> {
         let end = Instant::now() + time;
         while Instant::now() < end && self.ending.how != Some(How::Hard) {
             self.wait(Some(end))?;
-            if let Some(lost) = self.lost.take() {
-                return Err(lost.into());
+            self.keep()?;
+            if self.is_away() || self.has_newcomer() {
+                break;
             }
         }
         Ok(())

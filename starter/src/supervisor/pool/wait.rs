@@ -11,7 +11,7 @@ use super::streams::Streamed;
 use super::{Broken, Pool, Stage, complain};
 use crate::failure::{Failure, Step};
 use crate::launcher::message::{Order, Report};
-use crate::parent::shadow::{Answer, Call, Lost};
+use crate::parent::shadow::{Answer, Call, Lost, Shadow};
 use crate::parent::startd::Asked;
 use crate::reach::chirp::Proxy;
 use crate::report::events::Event;
@@ -25,13 +25,14 @@ impl Pool<'_> {
     pub(super) fn call<T>(
         &mut self,
         call: &Call<'_>,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+        read: impl Fn(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<T, Broken>
     where
         T: Default,
     {
         if !call.has_answer() {
-            self.shadow.send(call)?;
+            self.present()?;
+            self.shadow.as_mut().ok_or_else(nobody)?.send(call)?;
             return Ok(T::default());
         }
         self.try_call(call, read)?.map_err(|errno| {
@@ -44,30 +45,52 @@ impl Pool<'_> {
     pub(super) fn try_call<T>(
         &mut self,
         call: &Call<'_>,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+        read: impl Fn(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<Result<T, i64>, Broken> {
         Ok(self.ask(call, read)?.map(|(_, value)| value))
     }
 
-    /// The same, with the number that the shadow gave.
+    /// The same, with the number that the shadow gave. Asks the next shadow if there is another before
+    /// the answer has come: but not while the job runs, to which somebody has to see.
     pub(super) fn ask<T>(
         &mut self,
         call: &Call<'_>,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+        read: impl Fn(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<Result<(i64, T), i64>, Broken> {
+        loop {
+            if !self.runs() {
+                self.present()?;
+            }
+            match self.once(call, &read) {
+                Err(Broken::Lost(lost)) if !self.runs() => self.lose(lost)?,
+                result => return result,
+            }
+        }
+    }
+
+    /// The same, of the shadow that is there.
+    pub(super) fn once<T>(
+        &mut self,
+        call: &Call<'_>,
+        read: &impl Fn(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<Result<(i64, T), i64>, Broken> {
         if let Some(lost) = self.lost.take() {
             return Err(lost.into());
         }
-        if self.shadow.step()? {
+        let shadow = self.shadow.as_mut().ok_or_else(nobody)?;
+        if shadow.step()? {
             return Err(unasked().into());
         }
-        self.shadow.send(call)?;
+        shadow.send(call)?;
         tracing::debug!("asked the shadow for {}", call.name());
         self.asked = true;
         let answered = self.answer(call);
         self.asked = false;
         answered?;
-        match Answer::read(self.shadow.message(), call, read) {
+        let message = self.shadow.as_ref().ok_or_else(nobody)?.message();
+        let answer = Answer::read(message, call, read);
+        self.tie.hear();
+        match answer {
             Ok(Answer::Done(number, value)) => Ok(Ok((number, value))),
             Ok(Answer::Failed(errno)) => Ok(Err(errno)),
             Err(error) => Err(Lost(format!("its answer to {}: {error}", call.name())).into()),
@@ -118,9 +141,7 @@ impl Pool<'_> {
                 Some(report) => return Ok(report),
                 None => self.wait(None)?,
             }
-            if let Some(lost) = self.lost.take() {
-                return Err(lost.into());
-            }
+            self.keep()?;
         }
     }
 
@@ -141,10 +162,11 @@ impl Pool<'_> {
         let kill = self.ending.kill_at.filter(|_| matches!(self.stage, Stage::Running(_)));
         let chirp = self.chirp.as_ref().filter(|_| streams);
         let chirp_due = chirp.and_then(Proxy::due);
-        let until = [until, self.startd.due(), kill, chirp_due].into_iter().flatten().min();
+        let until = [until, self.startd.due(), kill, self.tie.end(), chirp_due];
+        let until = until.into_iter().flatten().min();
         let mut sources = self.startd.sources();
         if self.lost.is_none() && !self.answered {
-            sources.push(self.shadow.source());
+            sources.extend(self.shadow.as_ref().map(Shadow::source));
         }
         if streams {
             sources.extend(self.streams.iter().map(Streamed::source));
@@ -156,6 +178,9 @@ impl Pool<'_> {
         for asked in self.startd.step() {
             self.take(asked)?;
         }
+        if let Some(newcomer) = self.startd.newcomer() {
+            self.meet(newcomer)?;
+        }
         while let Some(signal) = self.desk.signal() {
             self.take(match signal {
                 Signal::SIGQUIT => Asked::Hard(None),
@@ -164,8 +189,11 @@ impl Pool<'_> {
                 _ => Asked::Soft(None),
             })?;
         }
-        if self.lost.is_none() && !self.answered {
-            match self.shadow.step() {
+        if self.lost.is_none()
+            && !self.answered
+            && let Some(shadow) = &mut self.shadow
+        {
+            match shadow.step() {
                 Ok(true) if !self.asked => self.lost = Some(unasked()),
                 Ok(answered) => self.answered = answered,
                 Err(lost) => self.lost = Some(lost),
@@ -230,6 +258,11 @@ impl Pool<'_> {
             (None, _) => Ok(()),
         }
     }
+}
+
+/// There is no shadow just now.
+fn nobody() -> Lost {
+    Lost("it is away".to_owned())
 }
 
 /// What a shadow says then would be taken for the answer to the next request.
