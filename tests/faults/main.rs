@@ -12,6 +12,7 @@
 )]
 
 mod channel;
+mod checkpoint;
 mod disk;
 mod files;
 mod inheritance;

@@ -167,6 +167,8 @@ knobs! {
     STARTER_UPLOAD_TIMEOUT starter_upload_timeout: i64 = Number "300";
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
     SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
+    /// After a checkpoint, ask the startd whether it would have the claim used again; if not, the job goes back to the queue (25.5 and after).
+    CHECK_REACTIVATE_AFTER_CHECKPOINT check_reactivate_after_checkpoint: bool = Boolean "True";
     /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.
     MEMORY_USAGE_METRIC memory_usage_metric: String = Text "((ResidentSetSize + 1023) / 1024)";
 }

@@ -26,8 +26,10 @@ pub(crate) enum Call<'a> {
     Open {
         /// As in the job ad: relative to the job's `Iwd`.
         path: &'a str,
-        /// For writing, made anew; else for reading.
+        /// For writing; else for reading.
         output: bool,
+        /// What is there stays, and what is written goes behind it.
+        append: bool,
     },
     /// Goes to a place in a file of the shadow's.
     Seek {
@@ -58,6 +60,7 @@ pub(crate) enum Call<'a> {
 
 /// Flags of `open` as they are on the wire.
 const WRITE_NEW: i64 = 0x301;
+const WRITE_ON: i64 = 0x1101;
 const READ: i64 = 0;
 /// Permission bits of a file that is made anew, less the umask of the shadow.
 const MODE: i64 = 0o666;
@@ -132,8 +135,13 @@ impl Call<'_> {
             Self::JobExit(exit) => {
                 to.i64(exit.status).i64(exit.reason).value(exit.ad);
             }
-            Self::Open { path, output } => {
-                to.i64(if *output { WRITE_NEW } else { READ }).i64(MODE).string(path);
+            Self::Open { path, output, append } => {
+                let flags = match (output, append) {
+                    (true, false) => WRITE_NEW,
+                    (true, true) => WRITE_ON,
+                    (false, _) => READ,
+                };
+                to.i64(flags).i64(MODE).string(path);
             }
             // From the beginning.
             Self::Seek { fd, offset } => {
@@ -233,9 +241,10 @@ mod tests {
             let number = |chunk: &[u8]| i64::from_be_bytes(chunk.try_into().unwrap());
             bytes.chunks_exact(8).map(number).collect::<Vec<_>>()
         };
-        let open = Call::Open { path: "o", output: true };
-        assert_eq!(numbers(open)[..3], [66, 0x301, 0o666]);
-        assert_eq!(numbers(Call::Open { path: "i", output: false })[..2], [66, 0]);
+        let open = |output, append| numbers(Call::Open { path: "x", output, append })[..3].to_vec();
+        assert_eq!(open(true, false), [66, 0x301, 0o666]);
+        assert_eq!(open(true, true), [66, 0x1101, 0o666]);
+        assert_eq!(open(false, true), [66, 0, 0o666]);
         assert_eq!(numbers(Call::Seek { fd: 4, offset: 70 }), [54, 4, 70, 0]);
         assert_eq!(numbers(Call::Read { fd: 4, length: 9 }), [71, 4, 9]);
         let write = written(Call::Write { fd: 4, bytes: b"hello" });

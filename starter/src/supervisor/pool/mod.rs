@@ -9,6 +9,7 @@
 
 mod ads;
 mod assignment;
+mod checkpoint;
 mod ending;
 mod monitors;
 mod output;
@@ -23,8 +24,9 @@ use condor_cedar::blocking::Stream;
 
 use self::ads::Figures;
 use self::assignment::{Assignment, ShadowHost};
+use self::checkpoint::Checkpoints;
 use self::ending::Ending;
-use self::output::{Wanted, wanted_of_ended};
+use self::output::{TRIES, Wanted, wanted_of_ended};
 use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
@@ -62,6 +64,7 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
+    checkpoints: Checkpoints,
     /// The job is not to run just now.
     suspended: bool,
     /// The job's standard files that go over the shadow while it runs.
@@ -137,6 +140,7 @@ impl<'a> Pool<'a> {
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
+            checkpoints: Checkpoints::default(),
             suspended: false,
             asked: false,
             streams: Vec::new(),
@@ -167,29 +171,15 @@ impl<'a> Pool<'a> {
         let Assignment { job, plan, shadow, peer } = &assignment;
         self.fetched(job)?;
         self.stop_if_asked()?;
-        // A job whose files can't be opened has not begun.
-        self.desk.order(&Order::Open)?;
-        match self.report()? {
-            Report::Opened { .. } => {}
-            other => return Err(unexpected(&other).into()),
-        }
-        self.open_streams(job, plan)?;
-        // The cell is made while the shadow takes note.
-        self.desk.order(&Order::Ready)?;
-        self.not_too_soon(job)?;
-        self.call(&Call::BeginExecution, |_| Ok(()))?;
-        self.desk.order(&Order::Launch)?;
-        self.stage = Stage::Running(job.kill_signal);
-        let pid = match self.report()? {
-            Report::Started { pid } => pid,
-            other => return Err(unexpected(&other).into()),
+        self.checkpoints = Checkpoints::of(job);
+        let (pid, ended) = loop {
+            let (pid, ended) = self.execution(&assignment)?;
+            let Some(checkpoint) = self.saved(job, ended)? else { break (pid, ended) };
+            // One that was to end meanwhile has ended.
+            if !self.checkpoint(&assignment, checkpoint, pid)? {
+                break (pid, ended);
+            }
         };
-        tracing::info!("Create_Process succeeded, pid={pid}");
-        self.figures = Some(Figures::new(pid, *shadow));
-        self.suspend()?;
-        let ended = self.running()?;
-        self.stage = Stage::Quiet;
-        self.close_streams()?;
 
         // Orders that come later don't make it another end.
         let by_itself = !self.ending.is_under_way();
@@ -217,9 +207,10 @@ impl<'a> Pool<'a> {
                 let mut output = self.output(job, plan, pid);
                 output.is_final = by_itself || self.ending.wants_final_output();
                 if wanted == Wanted::OfFailure {
-                    output.list = Some(job.failure_files.iter().map(Into::into).collect());
+                    output.list =
+                        Some(job.failure_files.iter().flatten().map(Into::into).collect());
                 }
-                self.deliver(peer, &output)?
+                self.deliver(peer, &output, TRIES)?
             }
             _ => None,
         };
@@ -238,10 +229,42 @@ impl<'a> Pool<'a> {
             None if wanted.is_some() && peer.is_some() => JOB_SHOULD_REQUEUE,
             _ => JOB_EXITED,
         };
-        let exit = JobExit { status: ads::wait_status(ended), reason, ad: &last };
+        let exit = JobExit { status: ended.wait(), reason, ad: &last };
         self.tell(&Call::JobExit(exit))?;
         tracing::info!("told the shadow that the job is over (reason {reason})");
         Ok(())
+    }
+
+    /// Runs the program until it ends: its process number, and how.
+    fn execution(&mut self, assignment: &Assignment) -> Result<(i32, Status), Broken> {
+        let Assignment { job, plan, shadow, .. } = assignment;
+        // A job whose files can't be opened has not begun.
+        self.desk.order(&Order::Open)?;
+        match self.report()? {
+            Report::Opened { .. } => {}
+            other => return Err(unexpected(&other).into()),
+        }
+        self.open_streams(job, plan)?;
+        // The cell is made while the shadow takes note.
+        self.desk.order(&Order::Ready)?;
+        self.not_too_soon(job)?;
+        self.call(&Call::BeginExecution, |_| Ok(()))?;
+        self.desk.order(&Order::Launch)?;
+        self.stage = Stage::Running(job.kill_signal);
+        let pid = match self.report()? {
+            Report::Started { pid } => pid,
+            other => return Err(unexpected(&other).into()),
+        };
+        tracing::info!("Create_Process succeeded, pid={pid}");
+        match &mut self.figures {
+            Some(figures) => figures.again(pid),
+            None => self.figures = Some(Figures::new(pid, *shadow)),
+        }
+        self.suspend()?;
+        let ended = self.running()?;
+        self.stage = Stage::Quiet;
+        self.close_streams()?;
+        Ok((pid, ended))
     }
 
     /// Waits for the end of the job, and reports on it meanwhile.

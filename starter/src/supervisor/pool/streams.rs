@@ -74,7 +74,9 @@ impl Pool<'_> {
             };
             let path = path.to_string_lossy();
             let output = number != 0;
-            let remote = match self.ask(&Call::Open { path: &path, output }, |_| Ok(()))? {
+            let remote = match self
+                .ask(&Call::Open { path: &path, output, append: job.append }, |_| Ok(()))?
+            {
                 Ok((remote, ())) => remote,
                 Err(errno) => {
                     let (code, what) = match output {
