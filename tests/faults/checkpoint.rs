@@ -5,14 +5,20 @@ use cloister_tests::Machine;
 use crate::pool::files::{Deed, OUTPUT};
 use crate::pool::shadow::{self, BEGIN_EXECUTION, EVENT, JOB_UPDATE};
 use crate::pool::startd::Order;
-use crate::pool::{Ended, Event, NEW, OLD, Setup, machine};
+use crate::pool::{Ended, Event, NEW, OLD, Setup};
 
-/// A job that needs three runs, and whose checkpoint is a file `result`.
-const THREE_RUNS: &str = "count=$(($(cat result 2>/dev/null || echo 0) + 1)); echo $count > result; \
+/// A job that needs three runs, and whose checkpoint is a file `result`, of some size.
+const THREE_RUNS: &str = "count=$(($(head -n 1 result 2>/dev/null || echo 0) + 1)); \
+                          { echo $count; head -c 100000 /dev/zero; } > result; \
                           echo run $count; [ $count -ge 3 ] || exit 85";
 /// A job that waits for the signal to save itself, and then for another one.
 const PATIENT: &str = "if [ -e result ]; then exit 0; fi; trap 'echo > result; exit 85' USR2; \
                        trap 'exit 4' TERM; sleep 1000 & echo > running; wait; exit 6";
+
+/// A machine whose startd isn't asked after each checkpoint.
+fn machine() -> Option<Machine> {
+    Some(crate::pool::machine()?.knob("CHECK_REACTIVATE_AFTER_CHECKPOINT", "False"))
+}
 
 fn setup(release: &'static str, script: &str) -> Setup {
     let mut setup = Setup::new(script);
@@ -69,6 +75,17 @@ fn a_job_goes_on_where_it_was() {
         });
         assert_eq!(told.count(), 2, "{ended}");
     }
+}
+
+/// The startd is asked whether the claim may be used again, and never answers: a yes, as it was before
+/// there was the question.
+#[test]
+fn a_startd_that_never_answers() {
+    let Some(machine) = crate::pool::machine() else { return };
+    let script = "[ ! -e result ] || exit 0; echo > result; exit 85";
+    let ended = setup(NEW, script).start(&machine).end(&machine).code(0);
+    let ended = ended.says(&["should restart failed: timed out"]);
+    assert_eq!((runs(&ended), ended.exit()), (2, Some((0, 100))), "{ended}");
 }
 
 /// A connection that is lost is no reason to stop: the next checkpoint may get through.
