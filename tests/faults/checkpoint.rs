@@ -195,3 +195,19 @@ fn orders_that_mean_something_else() {
     let ended = claim.end(&machine).code(0);
     assert_eq!((ended.exit(), ended.error()), (Some((9, 107)), None), "{ended}");
 }
+
+/// A checkpoint from a place of its own is checked by its list, which came through the shadow.
+#[test]
+fn a_checkpoint_that_came_back_wrong() {
+    let sum = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0";
+    let mut setup = setup(NEW, "exit 0");
+    setup.job.push(("CheckpointDestination", "x://y".into()));
+    let list = format!("{sum} *result\n{sum} *_condor_checkpoint_MANIFEST.0003\n");
+    setup.input = vec![("_condor_checkpoint_MANIFEST.0003".into(), list.into_bytes())];
+    let Some((_machine, ended)) = run(setup) else { return };
+    let ended = ended.code(0);
+    assert_eq!(checkpoints(&ended), [("InvalidCheckpointDownload".to_owned(), 3)], "{ended}");
+    let (code, text) = ended.error().expect("an error event");
+    assert_eq!((code, text.as_str()), (1007, "Invalid MANIFEST file, aborting."), "{ended}");
+    assert_eq!(runs(&ended), 0, "{ended}");
+}

@@ -121,6 +121,11 @@ impl Pool<'_> {
         let Some(peer) = peer.as_ref().filter(|_| job.transfer.is_some()) else {
             return Err(Failure::host(Step::Output, "this job's files are not moved").into());
         };
+        // In the spool nobody would look for it.
+        if let Some(destination) = &checkpoint.destination {
+            let text = format!("CheckpointDestination is not supported here yet: {destination}");
+            return Err(Failure::job(Step::Output, hold::UPLOAD_FILE, 0, text).into());
+        }
         let mut output = Output { core: None, is_final: false, ..self.output(job, plan, pid) };
         if let Some(files) = &checkpoint.files {
             output.list = Some(files.clone());
