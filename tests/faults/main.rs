@@ -21,3 +21,4 @@ mod orders;
 mod own;
 mod parent;
 mod pool;
+mod reach;
