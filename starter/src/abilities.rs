@@ -20,7 +20,7 @@ pub(crate) const ABILITIES: &[(&str, bool)] = &[
     // deferral_time and cron_*.
     ("HasJobDeferral", true),
     // transfer_checkpoint_files.
-    ("HasSelfCheckpointTransfers", false),
+    ("HasSelfCheckpointTransfers", true),
     // tool_daemon_cmd.
     ("HasTDP", false),
     // transfer_plugins, and URLs.

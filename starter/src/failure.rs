@@ -31,6 +31,10 @@ pub(crate) mod hold {
     pub(crate) const PRE_SCRIPT_FAILED: i32 = 43;
     /// What was to run after it failed.
     pub(crate) const POST_SCRIPT_FAILED: i32 = 44;
+    /// A job did not save itself as it had promised, or what it saved could not be taken.
+    pub(crate) const FAILED_TO_CHECKPOINT: i32 = 36;
+    /// A job has saved itself and goes back to the queue, as its claim ends.
+    pub(crate) const SUCCESSFUL_CHECKPOINT: i32 = 1025;
     /// The starter could not do its work: the schedd has the job run again instead of holding it.
     pub(crate) const STARTER_ERROR: i32 = 1007;
 }

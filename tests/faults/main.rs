@@ -12,6 +12,7 @@
 )]
 
 mod channel;
+mod checkpoint;
 mod credentials;
 mod deferral;
 mod disk;

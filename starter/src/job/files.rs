@@ -77,14 +77,7 @@ impl Transfer {
         }
         let output = match ad.eval_string("TransferOutput") {
             None => None,
-            Some(list) => {
-                let output = |word| match file_system {
-                    // As in stock, with the rights of the job and as it sees them.
-                    Some(_) if Path::new(word).is_absolute() => without_parents(word),
-                    _ => inside_sandbox(word),
-                };
-                Some(words(&list).map(output).collect::<Result<Vec<_>, Failure>>()?)
-            }
+            Some(list) => Some(output_names("TransferOutput", &list, file_system)?),
         };
         Ok(Some(Self {
             executable: ad.eval_bool("TransferExecutable").unwrap_or(true),
@@ -103,8 +96,22 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
+/// A list of output: names in the sandbox, in a pool also absolute ones.
+pub(super) fn output_names(
+    attribute: &str,
+    list: &str,
+    file_system: Option<&str>,
+) -> Result<Vec<PathBuf>, Failure> {
+    let output = |word| match file_system {
+        // As in stock, with the rights of the job and as it sees them.
+        Some(_) if Path::new(word).is_absolute() => without_parents(attribute, word),
+        _ => inside_sandbox(attribute, word),
+    };
+    words(list).map(output).collect()
+}
+
 /// An output name must stay in the sandbox.
-fn inside_sandbox(word: &str) -> Result<PathBuf, Failure> {
+fn inside_sandbox(attribute: &str, word: &str) -> Result<PathBuf, Failure> {
     let path = PathBuf::from(word);
     let plain =
         path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
@@ -112,15 +119,15 @@ fn inside_sandbox(word: &str) -> Result<PathBuf, Failure> {
         Ok(path)
     } else {
         Err(invalid(format!(
-            "TransferOutput names {word}, which is outside the sandbox: use a path relative to it"
+            "{attribute} names {word}, which is outside the sandbox: use a path relative to it"
         )))
     }
 }
 
-fn without_parents(word: &str) -> Result<PathBuf, Failure> {
+fn without_parents(attribute: &str, word: &str) -> Result<PathBuf, Failure> {
     let path = PathBuf::from(word);
     if path.components().any(|part| part == Component::ParentDir) {
-        return Err(invalid(format!("TransferOutput names {word}: a path without .. is needed")));
+        return Err(invalid(format!("{attribute} names {word}: a path without .. is needed")));
     }
     Ok(path)
 }
@@ -138,7 +145,10 @@ fn remaps(list: &str) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
                 "TransferOutputRemaps: {entry:?} is not of the form name = path"
             )));
         };
-        result.push((inside_sandbox(unescape(&name).trim())?, unescape(&path).trim().into()));
+        result.push((
+            inside_sandbox("TransferOutputRemaps", unescape(&name).trim())?,
+            unescape(&path).trim().into(),
+        ));
     }
     Ok(result)
 }

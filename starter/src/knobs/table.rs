@@ -185,6 +185,8 @@ knobs! {
     LOCAL_UNIVERSE_JOB_CLEANUP_RETRY_DELAY local_universe_job_cleanup_retry_delay: i64 = Number "30";
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
     SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
+    /// After a checkpoint, ask the startd whether it would have the claim used again; if not, the job goes back to the queue (25.5 and after).
+    CHECK_REACTIVATE_AFTER_CHECKPOINT check_reactivate_after_checkpoint: bool = Boolean "True";
     /// Let jobs reach the submit side while they run (condor_chirp).
     ENABLE_CHIRP enable_chirp: bool = Boolean "True";
     /// Its files.

@@ -21,7 +21,7 @@ use crate::plan::{Plan, Program};
 use crate::reach::peek::MAX_FILES;
 use crate::report::{Disk, Sample, Usage};
 use crate::sys::process;
-use crate::transfer::{Delivered, Destination, Source, Stats};
+use crate::transfer::{Delivered, Destination, Invalid, Source, Stats};
 
 /// The largest message in bytes: a plan whose arguments and environment are as large as the kernel
 /// takes (2 MiB), with the job ad, fits easily.
@@ -91,6 +91,8 @@ pub(crate) enum Report {
     Appended(Option<Failure>),
     /// Input is in the sandbox; how much it was.
     Fetched(Stats),
+    /// In place of that: the checkpoint among it isn't as it was.
+    InvalidCheckpoint(Invalid),
     /// The job's standard files are open.
     Opened {
         /// How many pipes follow, for those that are streams, in their order.
@@ -150,6 +152,16 @@ pub(crate) enum Status {
     Exited(i32),
     /// By this signal; whether a core was written.
     Signaled(i32, bool),
+}
+
+impl Status {
+    /// As wait(2) has it.
+    pub(crate) fn wait(self) -> i32 {
+        match self {
+            Self::Exited(code) => (code & 0xff) << 8,
+            Self::Signaled(signal, core) => (signal & 0x7f) | if core { 0x80 } else { 0 },
+        }
+    }
 }
 
 /// One end of the conversation.
@@ -255,6 +267,13 @@ mod tests {
         let order: Option<Order> = other.receive().unwrap();
         assert!(matches!(order, Some(Order::Signal(15))));
         assert!(other.receive::<Order>().unwrap().is_none());
+    }
+
+    #[test]
+    fn the_status_is_the_kernels_word() {
+        assert_eq!(Status::Exited(3).wait(), 768);
+        assert_eq!(Status::Signaled(9, false).wait(), 9);
+        assert_eq!(Status::Signaled(11, true).wait(), 139);
     }
 
     #[test]

@@ -138,9 +138,10 @@ impl Launcher<'_> {
                 let snapshot = state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default();
                 channel.send(&Report::Ended { ended, disk, snapshot })?;
                 // Nobody needs what is left of a job whose files aren't moved, unless there is a hook.
+                let unneeded = |plan: &Plan| !plan.files.transfer && !plan.program.again;
                 if !script
                     && self.knobs.hooks.is_empty()
-                    && state.plan.as_ref().is_some_and(|plan| !plan.files.transfer)
+                    && state.plan.as_ref().is_some_and(unneeded)
                 {
                     Self::remove(channel, state)?;
                 }
@@ -238,7 +239,11 @@ impl Launcher<'_> {
         end: Result<Moved, Failure>,
     ) -> Result<(), Failure> {
         match end {
-            Ok(Moved::In { catalogue, stats }) => {
+            Ok(Moved::In { invalid: Some(invalid), .. }) => {
+                state.failed = true;
+                channel.send(&Report::InvalidCheckpoint(invalid))
+            }
+            Ok(Moved::In { catalogue, stats, invalid: None }) => {
                 state.catalogue = Some(catalogue);
                 channel.send(&Report::Fetched(stats))
             }
@@ -332,7 +337,10 @@ impl Launcher<'_> {
                 }
                 Ok(None)
             }
-            Order::Deliver(destination) => self.deliver(&destination, state).map(|()| None),
+            // It may be tried once more, also one that could not begin.
+            Order::Deliver(destination) => {
+                Ok(self.deliver(&destination, state).err().map(Report::Failed))
+            }
             Order::Finish => Ok(None),
         }
     }

@@ -92,6 +92,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             .collect(),
         stdio: stdio(&inputs, &sandbox),
         append: job.append,
+        again: inputs.pool && job.checkpoint.is_some(),
         directory,
     };
     if let Some(wrapper) = &knobs.user_job_wrapper {

@@ -181,6 +181,8 @@ pub(crate) struct Program {
     pub(crate) stdio: [Stdio; 3],
     /// Write at the end of output files instead of emptying them.
     pub(crate) append: bool,
+    /// Whether it may be run again in the same sandbox, after a checkpoint.
+    pub(crate) again: bool,
 }
 
 /// An input file to be copied into the sandbox before the start.

@@ -5,6 +5,7 @@ mod alone;
 mod catalogue;
 mod fault;
 mod local;
+mod manifest;
 mod names;
 mod process;
 mod remote;
@@ -14,6 +15,7 @@ use std::os::fd::BorrowedFd;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use catalogue::Catalogue;
+pub(crate) use manifest::Invalid;
 pub(crate) use process::Entrance;
 pub(crate) use remote::{Core, Delivered, Input, Output, Peer, Reach, Stats};
 
@@ -47,6 +49,8 @@ pub(crate) enum Moved {
         catalogue: Catalogue,
         /// How much it was.
         stats: Stats,
+        /// What is wrong with the checkpoint among it.
+        invalid: Option<Invalid>,
     },
     /// Output is where it belongs.
     Out(Delivered),

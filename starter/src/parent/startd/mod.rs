@@ -6,10 +6,12 @@
 mod alive;
 mod call;
 mod commands;
+mod dial;
 mod door;
 mod inherited;
 mod orders;
 mod owner;
+mod reactivate;
 mod reconnect;
 mod updates;
 
@@ -22,10 +24,11 @@ use classad::ClassAd;
 use condor_cedar::blocking::Stream;
 use condor_cedar::handshake::Server;
 use condor_cedar::inherit::{Inherit, PrivateInherit};
-use condor_cedar::session::{Session, Sessions};
+use condor_cedar::session::{ClaimId, Session, Sessions};
 use condor_cedar::{Connection, Sinful};
 use nix::poll::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Step};
 use crate::knobs::Knobs;
@@ -36,6 +39,7 @@ use commands::Manners;
 use door::Door;
 pub(crate) use orders::{Asked, Peek, Proxy, Why};
 pub(crate) use owner::Owner;
+use reactivate::Question;
 pub(crate) use reconnect::{Newcomer, Terms};
 pub(crate) use updates::Machine;
 use updates::Updates;
@@ -56,6 +60,8 @@ pub(crate) struct Release(pub(crate) u32, pub(crate) u32);
 impl Release {
     /// First release whose startd vacates with command 1500, and hands down the claim's secrets.
     const NEW: Self = Self(24, 1);
+    /// First release whose startd says whether it would have a claim used again.
+    const REACTIVATES: Self = Self(25, 5);
 
     /// From "25.14.1", or `$CondorVersion: 25.14.1 2026-10-16 ... $`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -70,6 +76,11 @@ impl Release {
 pub(crate) struct Startd {
     release: Option<Release>,
     address: Sinful,
+    /// Where the startd is.
+    home: Sinful,
+    /// The claim, from a startd that hands it down.
+    claim: Option<ClaimId>,
+    question: Option<Question>,
     sessions: Sessions,
     /// This starter's `$CondorVersion: ...$`.
     version: String,
@@ -117,9 +128,12 @@ impl Startd {
             _ => 0,
         };
         let rhythm = Rhythm::new(timeout, first, std::process::id());
-        let (to, from) = (sockets.parent, sockets.address.clone());
+        let (to, from) = (sockets.parent.clone(), sockets.address.clone());
         let startd = Self {
             release,
+            home: sockets.parent,
+            claim: None,
+            question: None,
             sessions,
             instance: instance(),
             door: sockets.door,
@@ -153,7 +167,11 @@ impl Startd {
         let mut secrets = None;
         if self.is_new() {
             match self.updates.secrets(SECRETS) {
-                Ok(Some(ad)) => secrets = Some(ad),
+                Ok(Some(ad)) => {
+                    let claim = ad.eval_string("ClaimId").map(Zeroizing::new);
+                    self.claim = claim.and_then(|claim| claim.parse().ok());
+                    secrets = Some(ad);
+                }
                 Ok(None) => tracing::warn!("the startd sent no secrets of the claim"),
                 Err(error) => tracing::warn!("secrets of the claim: {error}"),
             }
@@ -175,6 +193,29 @@ impl Startd {
     /// doesn't say is taken for an old one, until its ad tells more.
     pub(crate) fn is_new(&self) -> bool {
         self.release.is_some_and(|release| release >= Release::NEW)
+    }
+
+    /// Begins to ask whether the claim may be used again; false: there is nothing to ask, or no way.
+    pub(crate) fn ask_whether_to_go_on(&mut self) -> bool {
+        let knows = self.release.is_some_and(|release| release >= Release::REACTIVATES);
+        let Some(claim) = self.claim.clone().filter(|_| knows) else { return false };
+        match Question::new(claim, &self.home) {
+            Ok(question) => {
+                self.question = Some(question);
+                true
+            }
+            Err(error) => {
+                tracing::warn!("Unable to ask the startd whether the job should restart: {error}");
+                false
+            }
+        }
+    }
+
+    /// The answer, once: whether the claim is closing.
+    pub(crate) fn is_closing(&mut self) -> Option<bool> {
+        let answer = self.question.as_ref()?.answer()?;
+        self.question = None;
+        Some(answer)
     }
 
     /// The startd's release, if it said so.
@@ -212,6 +253,7 @@ impl Startd {
             .chain(self.calls.iter().map(Call::source))
             .chain(self.updates.source())
             .chain(self.alive.source())
+            .chain(self.question.as_ref().and_then(Question::source))
             .chain(parent)
             .collect()
     }
@@ -220,7 +262,8 @@ impl Startd {
     pub(crate) fn due(&self) -> Option<Instant> {
         let calls = self.calls.iter().map(|call| call.deadline);
         let orphan = self.orphan.then(Instant::now);
-        calls.chain(self.door.due()).chain([self.alive.due()]).chain(orphan).min()
+        let question = self.question.as_ref().and_then(Question::due);
+        calls.chain(self.door.due()).chain([self.alive.due()]).chain(orphan).chain(question).min()
     }
 
     /// Does everything that can be done without waiting; gives what the startd asks for, oldest first.
@@ -246,6 +289,9 @@ impl Startd {
         }
         self.updates.step();
         self.alive.step();
+        if let Some(question) = self.question.take() {
+            self.question = Some(question.step(&self.home, &self.address, &self.version));
+        }
         if heard.newcomer.is_some() {
             self.newcomer = heard.newcomer;
         }

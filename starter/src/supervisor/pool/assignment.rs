@@ -173,8 +173,11 @@ impl Pool<'_> {
         })?;
         self.stop_if_asked()?;
         let name = job.cmd.file_name().map(|name| name.to_string_lossy().into_owned());
-        let input =
-            Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
+        let input = Input {
+            sandbox: plan.sandbox.path(),
+            program: name.filter(|_| transfer.executable),
+            has_manifest: job.checkpoint.as_ref().is_some_and(|own| own.destination.is_some()),
+        };
         self.stage = Stage::Fetching;
         Ok(self.desk.order(&Order::Fetch(Source::Shadow(peer, input)))?)
     }
@@ -194,6 +197,14 @@ impl Pool<'_> {
                 Ok(Report::Fetched(stats)) => {
                     tracing::info!("input: {} files, {} bytes", stats.files, stats.bytes);
                     return Ok(());
+                }
+                Ok(Report::InvalidCheckpoint(invalid)) => {
+                    // The shadow has the next run begin with an earlier one.
+                    if invalid.number >= 0 {
+                        let event = ads::checkpoint("InvalidCheckpointDownload", invalid.number);
+                        self.tell(&Call::Event(&event))?;
+                    }
+                    return Err(Failure::host(Step::Input, invalid.text).into());
                 }
                 Ok(other) => return Err(unexpected(&other).into()),
                 Err(Broken::Failed(failure)) if failure.step == Step::Input => {

@@ -10,6 +10,7 @@
 
 mod ads;
 mod assignment;
+mod checkpoint;
 mod chirp;
 mod credentials;
 mod deferral;
@@ -35,8 +36,9 @@ use zeroize::Zeroizing;
 
 use self::ads::Figures;
 use self::assignment::{Assignment, ShadowHost};
+use self::checkpoint::Checkpoints;
 use self::ending::Ending;
-use self::output::{Wanted, wanted_of_ended};
+use self::output::{TRIES, Wanted, wanted_of_ended};
 use self::reconnect::Tie;
 use self::streams::Streamed;
 use self::user_log::UserLog;
@@ -91,6 +93,7 @@ pub(crate) struct Pool<'a> {
     figures: Option<Figures>,
     /// The programs that the admin has run around this job.
     hooks: Option<Chosen>,
+    checkpoints: Checkpoints,
     /// The job is not to run just now.
     suspended: bool,
     /// `StarterUserLog`.
@@ -189,6 +192,7 @@ impl<'a> Pool<'a> {
             stage: Stage::Quiet,
             figures: None,
             hooks: None,
+            checkpoints: Checkpoints::default(),
             suspended: false,
             log: None,
             proxy: None,
@@ -228,47 +232,17 @@ impl<'a> Pool<'a> {
         self.stop_if_asked()?;
         self.deferred(&assignment.job)?;
         self.prepare_hook(Kind::Prepare, &mut assignment)?;
-        let Assignment { job, plan, scripts, starter, .. } = &assignment;
+        let Assignment { job, plan, scripts, .. } = &assignment;
         self.before(job, scripts)?;
-        // A job whose files can't be opened has not begun.
-        self.desk.order(&Order::Open)?;
-        match self.report()? {
-            Report::Opened { .. } => {}
-            other => return Err(unexpected(&other).into()),
-        }
-        self.open_streams(job, plan)?;
-        self.begin_log(job, plan)?;
-        // The cell is made while the shadow takes note.
-        self.desk.order(&Order::Ready)?;
-        if plan.sandbox.chirp {
-            let cookie = self.cookie.insert(reach::chirp::cookie()?);
-            self.desk.order(&Order::Listen(cookie.to_string()))?;
-        }
-        self.not_too_soon(job)?;
-        self.tie(job, starter);
-        self.call(&Call::BeginExecution, |_| Ok(()))?;
-        self.desk.order(&Order::Launch)?;
-        self.stage = Stage::Running(job.kill_signal);
-        if plan.sandbox.chirp {
-            match self.report()? {
-                Report::Listening => self.begin_chirp(job)?,
-                other => return Err(unexpected(&other).into()),
+        self.checkpoints = Checkpoints::of(job);
+        let (pid, ended) = loop {
+            let (pid, ended) = self.execution(&assignment)?;
+            let Some(checkpoint) = self.saved(job, ended)? else { break (pid, ended) };
+            // One that was to end meanwhile has ended.
+            if !self.checkpoint(&assignment, checkpoint, pid)? {
+                break (pid, ended);
             }
-        }
-        let pid = match self.report()? {
-            Report::Started { pid } => pid,
-            other => return Err(unexpected(&other).into()),
         };
-        tracing::info!("Create_Process succeeded, pid={pid}");
-        self.figures = Some(Figures::new(pid, self.release));
-        self.suspend()?;
-        self.peeking.of = Some((job.clone(), plan.clone()));
-        let ended = self.running(job)?;
-        self.stage = Stage::Quiet;
-        self.chirp = None;
-        self.peeking.of = None;
-        self.peeking.over = true;
-        self.close_streams()?;
 
         // Orders that come later don't make it another end.
         let by_itself = !self.ending.is_under_way();
@@ -303,13 +277,14 @@ impl<'a> Pool<'a> {
                 let mut output = self.output(job, plan, pid);
                 output.is_final = by_itself || self.ending.wants_final_output();
                 if wanted == Wanted::OfFailure {
-                    output.list = Some(job.failure_files.iter().map(Into::into).collect());
+                    output.list =
+                        Some(job.failure_files.iter().flatten().map(Into::into).collect());
                 }
                 if job.wants_log && crate::log::has_second() {
                     self.desk.order(&Order::KeepLog)?;
                     output.list.iter_mut().for_each(|list| list.push(SANDBOX_LOG.into()));
                 }
-                self.deliver(&output)?
+                self.deliver(&output, TRIES)?
             }
             _ => None,
         };
@@ -328,10 +303,62 @@ impl<'a> Pool<'a> {
             None if wanted.is_some() && transfers => JOB_SHOULD_REQUEUE,
             _ => JOB_EXITED,
         };
-        let exit = JobExit { status: ads::wait_status(ended), reason, ad: &last };
+        let exit = JobExit { status: ended.wait(), reason, ad: &last };
         self.tell(&Call::JobExit(exit))?;
         tracing::info!("told the shadow that the job is over (reason {reason})");
         Ok(())
+    }
+
+    /// Runs the program until it ends: its process number, and how.
+    fn execution(&mut self, assignment: &Assignment) -> Result<(i32, Status), Broken> {
+        let Assignment { job, plan, starter, .. } = assignment;
+        // A job whose files can't be opened has not begun.
+        self.desk.order(&Order::Open)?;
+        match self.report()? {
+            Report::Opened { .. } => {}
+            other => return Err(unexpected(&other).into()),
+        }
+        self.open_streams(job, plan)?;
+        // A job that goes on after a checkpoint has begun already.
+        if self.figures.is_none() {
+            self.begin_log(job, plan)?;
+        }
+        // The cell is made while the shadow takes note.
+        self.desk.order(&Order::Ready)?;
+        if plan.sandbox.chirp {
+            let cookie = self.cookie.insert(reach::chirp::cookie()?);
+            self.desk.order(&Order::Listen(cookie.to_string()))?;
+        }
+        self.not_too_soon(job)?;
+        self.tie(job, starter);
+        self.call(&Call::BeginExecution, |_| Ok(()))?;
+        self.desk.order(&Order::Launch)?;
+        self.stage = Stage::Running(job.kill_signal);
+        if plan.sandbox.chirp {
+            match self.report()? {
+                Report::Listening => self.begin_chirp(job)?,
+                other => return Err(unexpected(&other).into()),
+            }
+        }
+        let pid = match self.report()? {
+            Report::Started { pid } => pid,
+            other => return Err(unexpected(&other).into()),
+        };
+        tracing::info!("Create_Process succeeded, pid={pid}");
+        match &mut self.figures {
+            Some(figures) => figures.again(pid),
+            None => self.figures = Some(Figures::new(pid, self.release)),
+        }
+        self.suspend()?;
+        self.peeking.of = Some((job.clone(), plan.clone()));
+        self.peeking.over = false;
+        let ended = self.running(job)?;
+        self.stage = Stage::Quiet;
+        self.chirp = None;
+        self.peeking.of = None;
+        self.peeking.over = true;
+        self.close_streams()?;
+        Ok((pid, ended))
     }
 
     /// Waits for the end of the job, and reports on it meanwhile.

@@ -12,11 +12,11 @@ use crate::parent::startd::Release;
 use crate::plan::Plan;
 use crate::transfer::{Core, Delivered, Destination, Output, Reach};
 
-/// First release whose shadow takes files of a job that failed.
+/// First release that brings the standard files of every job that failed.
 const FAILURE_FILES: Release = Release(24, 1);
 /// How often a transfer of output is tried whose connection is lost, with pauses that begin with a
 /// second and double each time: two minutes.
-const DELIVERIES: u32 = 8;
+pub(super) const TRIES: u32 = 8;
 
 /// Longest that the end of the job is kept from the shadow while the sandbox is removed.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -42,8 +42,12 @@ impl Pool<'_> {
         is_wanted.then_some(Wanted::Output)
     }
 
-    /// Brings output to the shadow; `None` if the job had to end at once meanwhile.
-    pub(super) fn deliver(&mut self, output: &Output) -> Result<Option<Delivered>, Broken> {
+    /// Brings output to the shadow, in so many tries; `None` if the job had to end at once meanwhile.
+    pub(super) fn deliver(
+        &mut self,
+        output: &Output,
+        tries: u32,
+    ) -> Result<Option<Delivered>, Broken> {
         let mut pause = Duration::from_secs(1);
         let mut turn = 1;
         loop {
@@ -74,7 +78,7 @@ impl Pool<'_> {
                     (turn, pause) = (1, Duration::from_secs(1));
                 }
                 Err(Broken::Failed(failure))
-                    if failure.disposition == Disposition::Elsewhere && turn < DELIVERIES =>
+                    if failure.disposition == Disposition::Elsewhere && turn < tries =>
                 {
                     tracing::warn!("{failure}; once more in {} s", pause.as_secs());
                     self.pause(pause)?;
@@ -143,8 +147,10 @@ impl Pool<'_> {
 pub(super) fn wanted_of_ended(job: &Job, ended: Status, shadow: Option<Release>) -> Option<Wanted> {
     let transfer = job.transfer.as_ref()?;
     if transfer.when == When::Success && !job.succeeded(ended) {
-        // Older shadows want nothing then.
-        return shadow.is_some_and(|release| release >= FAILURE_FILES).then_some(Wanted::OfFailure);
+        // Older starters send nothing then if nothing is listed.
+        let wanted =
+            job.failure_files.is_some() || shadow.is_some_and(|release| release >= FAILURE_FILES);
+        return wanted.then_some(Wanted::OfFailure);
     }
     Some(Wanted::Output)
 }

@@ -77,12 +77,19 @@ impl Pool<'_> {
                 return Err(Failure::host(Step::Internal, "a stream without file or pipe").into());
             };
             let path = path.to_string_lossy().into_owned();
-            let (flow, mode) = match number {
-                0 => (Flow::In(Vec::new()), Mode::Read),
-                _ => (Flow::Out(Vec::new()), Mode::WriteAnew),
+            let (flow, mode) = match (number, job.append) {
+                (0, _) => (Flow::In(Vec::new()), Mode::Read),
+                (_, false) => (Flow::Out(Vec::new()), Mode::WriteAnew),
+                (_, true) => (Flow::Out(Vec::new()), Mode::Write),
             };
             let mut stream = Streamed { pipe, remote: -1, offset: 0, flow, path };
             stream.remote = self.open_remote(&stream, mode)?;
+            // What is there stays, and what is written goes behind it.
+            if mode == Mode::Write
+                && let Ok((length, ())) = self.once(&Call::SeekEnd(stream.remote), &|_| Ok(()))?
+            {
+                stream.offset = length;
+            }
             self.streams.push(stream);
         }
         Ok(())

@@ -214,7 +214,7 @@ impl Pool<'_> {
             }
             Asked::Proxy(proxy) => self.place_proxy(proxy)?,
             Asked::Reconfig => tracing::info!("a new configuration counts from the next job on"),
-            Asked::Checkpoint => tracing::warn!("checkpoints on request aren't there yet"),
+            Asked::Checkpoint => self.ask_for_checkpoint()?,
             _ => self.ending.take(asked),
         }
         Ok(())

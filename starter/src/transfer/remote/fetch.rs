@@ -16,8 +16,8 @@ use super::item;
 use super::tree::{Name, Tree};
 use super::{Fetched, Input, Peer};
 use crate::failure::{Context, Failure, Step};
-use crate::transfer::Catalogue;
 use crate::transfer::fault::{Act, Direction};
+use crate::transfer::{Catalogue, manifest};
 
 /// Of a file whose permissions the shadow doesn't know.
 const PRIVATE: u16 = 0o600;
@@ -61,6 +61,9 @@ pub(crate) fn fetch(
     };
     while receiver.item()? {}
     let mut fetched = receiver.finish(Dialect::of(peer.shadow_version.as_deref()))?;
+    if what.has_manifest {
+        fetched.invalid = manifest::check(sandbox).at(Step::Input, what.sandbox.display())?;
+    }
     fetched.catalogue = Catalogue::of(sandbox).at(Step::Input, what.sandbox.display())?;
     Ok(fetched)
 }
@@ -284,6 +287,7 @@ impl Receiver<'_> {
                     catalogue: Catalogue::default(),
                     stats: self.stats,
                     urls: self.urls,
+                    invalid: None,
                 });
             }
         };

@@ -39,7 +39,7 @@ use zeroize::Zeroizing;
 pub(crate) use self::ack::Stats;
 pub(crate) use self::moving::{Transferring, begin_delivery, begin_fetch};
 use self::{deliver::deliver, fetch::fetch};
-use super::Catalogue;
+use super::{Catalogue, Invalid};
 
 /// The shadow, and how to talk to it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -76,6 +76,8 @@ pub(crate) struct Input {
     pub(crate) sandbox: PathBuf,
     /// The name that the program arrives under; it becomes executable. `None`: it isn't sent.
     pub(crate) program: Option<String>,
+    /// Whether a checkpoint among it may have a list to be checked by.
+    pub(crate) has_manifest: bool,
 }
 
 /// What was fetched.
@@ -87,6 +89,8 @@ pub(crate) struct Fetched {
     pub(crate) stats: Stats,
     /// Names and URLs that a plugin should fetch.
     pub(crate) urls: Vec<(String, String)>,
+    /// What is wrong with the checkpoint among it.
+    pub(crate) invalid: Option<Invalid>,
 }
 
 /// What is delivered.

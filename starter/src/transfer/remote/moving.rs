@@ -109,7 +109,11 @@ impl Transferring {
         match self.direction {
             Direction::In => {
                 let fetched: Result<Fetched, Failure> = self.running.report()?;
-                fetched.map(|Fetched { catalogue, stats, .. }| Moved::In { catalogue, stats })
+                fetched.map(|Fetched { catalogue, stats, invalid, .. }| Moved::In {
+                    catalogue,
+                    stats,
+                    invalid,
+                })
             }
             Direction::Out => {
                 let delivered: Result<Delivered, Failure> = self.running.report()?;

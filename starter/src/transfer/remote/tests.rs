@@ -325,7 +325,11 @@ impl Sandbox {
     }
 
     fn fetch(&self, peer: &Peer) -> Result<Fetched, Failure> {
-        let what = Input { sandbox: self.path().into(), program: Some("run.sh".into()) };
+        let what = Input {
+            sandbox: self.path().into(),
+            program: Some("run.sh".into()),
+            has_manifest: false,
+        };
         fetch(peer, &what, self.open().as_fd(), &mut |_| ())
     }
 

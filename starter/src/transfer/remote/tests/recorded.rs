@@ -48,7 +48,11 @@ fn input_from_25_14_1() {
     let messages = messages("filetrans_upload_client_25.14.1");
     let (peer, shadow) = play(messages);
     let sandbox = Sandbox::new();
-    let what = Input { sandbox: sandbox.path().into(), program: Some("run3.sh".into()) };
+    let what = Input {
+        sandbox: sandbox.path().into(),
+        program: Some("run3.sh".into()),
+        has_manifest: false,
+    };
     let fetched = fetch(&peer, &what, sandbox.open().as_fd(), &mut |_| ()).unwrap();
     shadow.join().unwrap();
     assert_eq!(fetched.stats, Stats { files: 1, bytes: 86 });
