@@ -23,6 +23,10 @@ pub(crate) mod hold {
     pub(crate) const UPLOAD_FILE: i32 = 12;
     /// Input files could not be fetched.
     pub(crate) const DOWNLOAD_FILE: i32 = 13;
+    /// The job used more than it had asked for.
+    pub(crate) const OUT_OF_RESOURCES: i32 = 34;
+    /// Memory, as the subcode says what it was.
+    pub(crate) const MEMORY: i32 = 102;
     /// The starter could not do its work: the schedd has the job run again instead of holding it.
     pub(crate) const STARTER_ERROR: i32 = 1007;
 }

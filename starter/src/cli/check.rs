@@ -70,7 +70,7 @@ fn fail(id: &'static str, found: impl Into<String>) -> Finding {
 
 fn examine(wanted: &[&str]) -> Result<Vec<Finding>, Failure> {
     let knobs = Knobs::read(&knobs::load(None, false)?)?;
-    let host = host::look()?;
+    let host = host::look(&knobs)?;
     let daemon = host::daemon_account(&knobs, &host)?;
     let mut findings = Vec::new();
     if wanted.is_empty() {

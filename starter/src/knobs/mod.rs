@@ -100,6 +100,10 @@ impl Knobs {
     /// Defaults as a pool of before 24.1 has them, where the admin hasn't said otherwise: jobs of such
     /// a pool know neither a scratch directory in the sandbox nor a HOME that the starter sets.
     pub(crate) fn be_old(&mut self) {
+        self.old_pool = true;
+        if !self.is_set("DISABLE_SWAP_FOR_JOB") {
+            self.disable_swap_for_job = false;
+        }
         if !self.is_set("STARTER_NESTED_SCRATCH") {
             self.starter_nested_scratch = false;
         }

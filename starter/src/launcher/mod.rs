@@ -2,6 +2,7 @@
 //! carries out a fixed set of orders, and believes nothing that it can check.
 
 mod cell;
+mod cgroup;
 mod devices;
 mod family;
 mod job;
@@ -16,15 +17,18 @@ mod view;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use self::cell::{Cell, Waiting};
+use self::cgroup::Group;
 use self::message::{Channel, Ended, Order, Report};
 use self::sandbox::Made;
 use self::verify::Known;
 use self::view::{Identity, Places};
 use crate::failure::{Context, Failure, Step};
+use crate::host::cgroups::Cgroups;
 use crate::host::run_as;
 use crate::knobs::Knobs;
 use crate::plan::{Plan, Root};
@@ -41,6 +45,10 @@ pub(crate) struct Launcher<'a> {
     pub(crate) daemon: Ids,
     /// Whether the starter was started as root.
     pub(crate) privileged: bool,
+    /// Where jobs' cgroups are made.
+    pub(crate) cgroups: &'a Cgroups,
+    /// The slot's name as the startd put it on the command line, which names the cgroup.
+    pub(crate) slot: Option<&'a str>,
     /// The supervisor's process number, which names the sandbox.
     pub(crate) supervisor: u32,
     /// Whether the caller's rights open the files of a job that has no owner.
@@ -62,6 +70,8 @@ struct State {
     /// The supervisor's ends of the standard files that are streams.
     streams: Vec<OwnedFd>,
     cell: Option<Cell>,
+    /// That of a job that has ended, until there is time to remove it.
+    group: Option<Group>,
     ended: Option<Ended>,
     /// Orders that wait for the copy under way.
     waiting: VecDeque<Order>,
@@ -106,13 +116,18 @@ impl Launcher<'_> {
             {
                 state.ended = cell.take_status();
             }
+            if let Some(group) = state.cell.as_mut().and_then(|cell| cell.group.as_mut()) {
+                group.look_if_due();
+            }
             if ready.end
                 && let Some(cell) = state.cell.take()
             {
-                let ended = cell.collect(state.ended.take())?;
+                let (ended, group) = cell.collect(state.ended.take())?;
+                state.group = group;
                 let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
                 let snapshot = state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default();
                 channel.send(&Report::Ended { ended, disk, snapshot })?;
+                state.group = None;
                 // Nobody needs what is left of a job whose files aren't moved.
                 if state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
                     Self::remove(channel, state)?;
@@ -224,7 +239,7 @@ impl Launcher<'_> {
                 }
                 Ok(None)
             }
-            Order::Measure => Ok(state.cell.as_ref().map(|cell| Report::Measured {
+            Order::Measure => Ok(state.cell.as_mut().map(|cell| Report::Measured {
                 sample: cell.sample(),
                 disk: state.sandbox.as_ref().map(Made::measure).unwrap_or_default(),
                 snapshot: state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default(),
@@ -250,6 +265,7 @@ impl Launcher<'_> {
             knobs: self.knobs,
             privileged: self.privileged,
             supervisor: self.supervisor,
+            slot: self.slot,
             caller_is_submitter: self.caller_is_submitter,
         };
         verify::plan(&plan, known)?;
@@ -279,8 +295,12 @@ impl Launcher<'_> {
             Some(files) => files,
             None => stdio::open(plan)?.0,
         };
-        let places = places(plan, sandbox)?;
-        cell::make(plan, places, files, &self.daemon)
+        let places = Places { own_cgroup: true, ..places(plan, sandbox)? };
+        let group = match plan.together.cgroup() {
+            Some(cgroup) => Some(Group::make(cgroup, self.cgroups, self.knobs)?),
+            None => None,
+        };
+        cell::make(plan, places, files, &self.daemon, group)
     }
 
     fn launch(&self, state: &mut State) -> Result<i32, Failure> {
@@ -323,6 +343,7 @@ fn places(plan: &Plan, sandbox: &Made) -> Result<Places, Failure> {
     Ok(Places {
         sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
         root: checked_root(plan)?,
+        own_cgroup: false,
     })
 }
 
@@ -354,8 +375,13 @@ fn wait(channel: &Channel, state: &State) -> Result<Ready, Failure> {
     } else if let Some(moving) = &state.moving {
         fds.extend(moving.sources().into_iter().map(source));
     }
+    let due = state.cell.as_ref().and_then(|cell| cell.group.as_ref()).map(Group::due);
     loop {
-        match poll(&mut fds, PollTimeout::NONE) {
+        let timeout = due.map_or(PollTimeout::NONE, |due| {
+            let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut fds, timeout) {
             Ok(_) => break,
             Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno).at(Step::Watch, "poll"),

@@ -46,6 +46,8 @@ pub(crate) struct Places {
     pub(crate) sandbox: Identity,
     /// The named root, if the plan has one.
     pub(crate) root: Option<Identity>,
+    /// Whether this is for a process in the job's cgroup, which is then all it sees of them.
+    pub(crate) own_cgroup: bool,
 }
 
 /// The identity of a directory, to find it again in another mount namespace, where the descriptors
@@ -115,6 +117,10 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
                     restrict(copy.as_fd(), deny, true).map(|()| copy)
                 })
                 .and_then(|copy| view.mount(copy.as_fd(), &mount.target)),
+            // Who only moves files has no use for it.
+            What::Cgroup if !places.own_cgroup => Ok(()),
+            What::Cgroup => new_filesystem("cgroup2", &[], HARMLESS | Deny::WRITE | Deny::EXEC)
+                .and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
             // Needs a process of the new PID namespace; only the place is prepared here.
             What::Processes => view.place_for_processes(plan, &mount.target, proc.as_fd()),
         }

@@ -200,6 +200,11 @@ impl<'a> Pool<'a> {
             let reaped = figures.reaped(self.knobs, &self.ending, *shadow);
             self.update(reaped)?;
         }
+        // Nothing of such a job is worth having.
+        let figures = self.figures.as_ref();
+        if let Some(failure) = figures.and_then(|f| f.out_of_memory(plan, self.knobs, !by_itself)) {
+            return Err(failure.into());
+        }
         self.tell(&Call::Event(&ads::execution_exit()))?;
         if let Some(figures) = &self.figures {
             let exited = figures.exited(self.knobs);
