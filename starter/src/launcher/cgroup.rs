@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
@@ -17,7 +18,7 @@ use super::message::OutOfMemory;
 use crate::failure::{Context, Failure, Step};
 use crate::host::cgroups::{Cgroups, ROOT};
 use crate::knobs::Knobs;
-use crate::plan::cgroup::Cgroup;
+use crate::plan::cgroup::{self, Cgroup};
 use crate::report::{Sample, Usage};
 
 const DIRECTORY: OFlags =
@@ -32,7 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Group {
     base: OwnedFd,
-    dir: OwnedFd,
+    /// Locked as long as its starter lives.
+    dir: Flock<File>,
     name: String,
     /// `memory.stat`, kept open to be read again and again.
     memory: Option<File>,
@@ -77,15 +79,17 @@ impl Group {
         let show = || path.join(&cgroup.name).display().to_string();
         let (name, mode) = (cgroup.name.as_str(), Mode::from_raw_mode(0o755));
         match mkdirat(&base, name, mode) {
-            Err(Errno::EXIST) => {
-                tracing::info!("removing cgroup {}, which a dead starter left", show());
-                remove(base.as_fd(), name)
-                    .and_then(|()| Ok(mkdirat(&base, name, mode)?))
-                    .at(Step::Limits, format!("making cgroup {}", show()))?;
-            }
+            Err(Errno::EXIST) => remove_stale(base.as_fd(), name)
+                .and_then(|()| Ok(mkdirat(&base, name, mode)?))
+                .at(Step::Limits, format!("making cgroup {}", show()))?,
             other => other.at(Step::Limits, format!("making cgroup {}", show()))?,
         }
-        let dir = openat(&base, name, DIRECTORY, Mode::empty())
+        let locked = || -> io::Result<Flock<File>> {
+            let dir = openat(&base, name, DIRECTORY, Mode::empty())?;
+            let lock = Flock::lock(File::from(dir), FlockArg::LockSharedNonblock);
+            Ok(lock.map_err(|(_, errno)| errno)?)
+        };
+        let dir = locked()
             .inspect_err(|_| {
                 let _ = unlinkat(&base, name, AtFlags::REMOVEDIR);
             })
@@ -268,6 +272,40 @@ fn enable(path: &Path) {
         let _ = rustix::fs::mkdir(&here, Mode::from_raw_mode(0o755));
         switch_on(&here);
     }
+}
+
+/// The same for one that a starter left that was killed; one whose starter lives stays.
+fn remove_stale(base: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    let dir = match openat(base, name, DIRECTORY, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    let lock = Flock::lock(File::from(dir), FlockArg::LockExclusiveNonblock);
+    let Ok(_lock) = lock else {
+        return Err(io::Error::other("a starter that lives has one of that name"));
+    };
+    tracing::info!("removing cgroup {name}, which a dead starter left");
+    remove(base, name)
+}
+
+/// Removes what starters left that were killed, where each has a name of its own and none comes back
+/// to its.
+pub(crate) fn clean(cgroups: &Cgroups, knobs: &Knobs) {
+    let Cgroups::Below(path) = cgroups else { return };
+    let Ok(base) = openat(CWD, path.as_path(), DIRECTORY, Mode::empty()) else { return };
+    let Ok(list) = Dir::read_from(&base) else { return };
+    for entry in list.flatten() {
+        let name = entry.file_name().to_string_lossy();
+        // One that has just begun has yet to lock its own.
+        if cgroup::starter_of(&name, knobs).is_some_and(is_gone) {
+            let _ = remove_stale(base.as_fd(), &name);
+        }
+    }
+}
+
+fn is_gone(starter: i32) -> bool {
+    let pid = nix::unistd::Pid::from_raw(starter);
+    nix::sys::signal::kill(pid, None) == Err(nix::errno::Errno::ESRCH)
 }
 
 /// Kills what is in a cgroup, and removes it with all below it.

@@ -297,6 +297,10 @@ impl Launcher<'_> {
         };
         let places = Places { own_cgroup: true, ..places(plan, sandbox)? };
         let group = match plan.together.cgroup() {
+            Some(cgroup) if self.slot.is_none() => {
+                cgroup::clean(self.cgroups, self.knobs);
+                Some(Group::make(cgroup, self.cgroups, self.knobs)?)
+            }
             Some(cgroup) => Some(Group::make(cgroup, self.cgroups, self.knobs)?),
             None => None,
         };

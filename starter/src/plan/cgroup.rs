@@ -1,7 +1,5 @@
 //! The cgroup of a job: its name, and what the kernel is to allow it.
 
-use std::path::Path;
-
 use classad::{ClassAd, Expr, Value};
 use serde::{Deserialize, Serialize};
 
@@ -153,16 +151,23 @@ pub(super) fn together(
 /// Whether a name is that of this slot's job, or of this starter's where there is no slot.
 pub(crate) fn is_own(given: &str, knobs: &Knobs, slot: Option<&str>, starter: u32) -> bool {
     let Some(slot) = slot else { return given == name(knobs, &starter.to_string()) };
-    let whole = name(knobs, slot);
-    if given == whole {
-        return true;
-    }
+    let rest = slot_of(given, knobs).and_then(|given| given.strip_prefix(slot));
+    rest.is_some_and(|host| host.is_empty() || host.starts_with('@')) && !given.contains('/')
+}
+
+/// The number of the starter that a name is for, if it is for one without a slot.
+pub(crate) fn starter_of(given: &str, knobs: &Knobs) -> Option<i32> {
+    slot_of(given, knobs)?.parse().ok().filter(|number| *number > 0)
+}
+
+/// The slot that a name is for, if it is one of this EXECUTE directory.
+fn slot_of<'a>(given: &'a str, knobs: &Knobs) -> Option<&'a str> {
+    let whole = name(knobs, "");
     let (start, end) = match whole.strip_suffix(".slice") {
         Some(start) => (start, ".slice"),
         None => (whole.as_str(), ""),
     };
-    let rest = given.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
-    rest.is_some_and(|host| host.starts_with('@')) && Path::new(given).components().count() == 1
+    given.strip_prefix(start)?.strip_suffix(end)
 }
 
 /// An expression over the slot's and the job's ad that gives a number above 0; text that gives none says
@@ -183,6 +188,8 @@ fn mib(mib: i64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn job(text: &str) -> Job {
@@ -276,6 +283,12 @@ mod tests {
             assert!(!is_own("../x", &knobs, Some("slot1_1"), 7));
             assert!(is_own(&name(&knobs, "7"), &knobs, None, 7));
             assert!(!is_own(&name(&knobs, "8"), &knobs, None, 7));
+            assert_eq!(starter_of(&name(&knobs, "8"), &knobs), Some(8));
+            for other in ["", "slot1_1@host", "8x", "0", "-1"] {
+                assert_eq!(starter_of(&name(&knobs, other), &knobs), None);
+            }
+            assert_eq!(starter_of("8", &knobs), None);
+            assert_eq!(starter_of("_f_8.slice", &knobs), None);
         }
     }
 }
