@@ -58,35 +58,24 @@ fn misfit(condor: &Config, error: &config::ConfigError) -> Failure {
     }
 }
 
-/// Whether somebody set a knob, in whatever form, as opposed to a default.
-pub(crate) fn is_set(config: &Config, name: &str) -> bool {
-    config
-        .origin(name)
-        .is_some_and(|origin| origin.file != "<Default>" && origin.file != "<Detected>")
-}
-
 impl Knobs {
     /// The typed values.
     pub(crate) fn read(condor: &Config) -> Result<Self, Failure> {
-        let mut builder = config::Config::builder();
-        let mut wanted = Vec::with_capacity(TABLE.len());
-        let mut set = Vec::new();
-        for knob in TABLE {
-            let given = is_set(condor, knob.name);
-            if given {
-                set.push(knob.name);
-            }
-            // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
-            if given || (knob.default.is_empty() && !condor.files().is_empty()) {
-                wanted.push((knob.name, knob.kind.into()));
-            } else if !knob.default.is_empty() {
-                builder =
-                    builder.set_default(knob.field, knob.default_value()).map_err(unusable)?;
+        let set: Vec<_> =
+            TABLE.iter().map(|knob| knob.name).filter(|name| condor.is_assigned(name)).collect();
+        // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
+        let wanted = TABLE.iter().filter(|knob| {
+            set.contains(&knob.name) || (knob.default.is_empty() && !condor.files().is_empty())
+        });
+        let mut source =
+            condor_config::Knobs::typed(condor, wanted.map(|knob| (knob.name, knob.kind.into())));
+        // What somebody has emptied stays empty.
+        for knob in TABLE.iter().filter(|knob| !set.contains(&knob.name)) {
+            if !knob.default.is_empty() {
+                source = source.or(knob.field, knob.default_value());
             }
         }
-        let source = condor_config::Knobs::typed(condor, wanted);
-        let built = builder.add_source(source).build().map_err(unusable)?;
-        let mut knobs: Self = built.try_deserialize().map_err(|error| misfit(condor, &error))?;
+        let mut knobs: Self = source.try_deserialize().map_err(|error| misfit(condor, &error))?;
         knobs.set = set;
         knobs.slot_users = by_slot(condor, "_USER")?;
         knobs.slot_affinity = by_slot(condor, "_CPU_AFFINITY")?;
