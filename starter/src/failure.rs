@@ -27,6 +27,8 @@ pub(crate) mod hold {
     pub(crate) const OUT_OF_RESOURCES: i32 = 34;
     /// Memory, as the subcode says what it was.
     pub(crate) const MEMORY: i32 = 102;
+    /// Disk space.
+    pub(crate) const DISK: i32 = 104;
     /// The starter could not do its work: the schedd has the job run again instead of holding it.
     pub(crate) const STARTER_ERROR: i32 = 1007;
 }

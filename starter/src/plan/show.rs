@@ -30,6 +30,9 @@ impl fmt::Display for Plan {
             l.oom_score_adj,
             l.umask
         )?;
+        if let Some(kib) = l.disk_kib {
+            writeln!(f, "limit      disk {kib} KiB")?;
+        }
         if !l.cpus.is_empty() {
             writeln!(f, "cpus       {:?}", l.cpus)?;
         }

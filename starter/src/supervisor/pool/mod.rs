@@ -9,6 +9,7 @@
 
 mod ads;
 mod assignment;
+mod disk;
 mod ending;
 mod monitors;
 mod output;
@@ -187,7 +188,7 @@ impl<'a> Pool<'a> {
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.figures = Some(Figures::new(pid, *shadow));
         self.suspend()?;
-        let ended = self.running()?;
+        let ended = self.running(disk::Watch::new(plan.limits.disk_kib))?;
         self.stage = Stage::Quiet;
         self.close_streams()?;
 
@@ -250,7 +251,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Waits for the end of the job, and reports on it meanwhile.
-    fn running(&mut self) -> Result<Status, Broken> {
+    fn running(&mut self, mut space: disk::Watch) -> Result<Status, Broken> {
         let interval =
             |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
@@ -272,8 +273,14 @@ impl<'a> Pool<'a> {
                     if let Some(figures) = &mut self.figures {
                         figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         figures.look(sample, disk);
-                        let ad = figures.running(self.knobs);
-                        self.update(ad)?;
+                        let failure = space.failure(disk);
+                        if failure.is_some() || !std::mem::take(&mut space.quiet) {
+                            let ad = figures.running(self.knobs);
+                            self.update(ad)?;
+                        }
+                        if let Some(failure) = failure.filter(|_| !self.ending.is_under_way()) {
+                            return Err(failure.into());
+                        }
                     }
                     continue;
                 }
@@ -287,11 +294,15 @@ impl<'a> Pool<'a> {
             if due <= Instant::now() {
                 self.desk.order(&Order::Measure)?;
                 due = Instant::now() + interval(self.knobs.starter_update_interval);
+            } else if space.is_due() {
+                self.desk.order(&Order::Measure)?;
+                space.quiet = true;
             }
             self.stream()?;
             // One may have come while the shadow was waited for.
             if !self.desk.has_report() {
-                self.wait_also(Some(due), true)?;
+                let next = space.due().map_or(due, |look| look.min(due));
+                self.wait_also(Some(next), true)?;
             }
             if let Some(lost) = self.lost.take() {
                 return Err(lost.into());
