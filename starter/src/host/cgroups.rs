@@ -41,7 +41,8 @@ pub(crate) fn find(knobs: &Knobs, privileged: bool) -> Cgroups {
         None => Cgroups::None(format!("{base} beside {:?} is no place in {ROOT}", own.trim_end())),
         Some(path) => {
             // What is missing is made, where what is there may be written to.
-            let there = path.ancestors().find(|path| path.exists()).unwrap_or_else(|| Path::new(ROOT));
+            let there =
+                path.ancestors().find(|path| path.exists()).unwrap_or_else(|| Path::new(ROOT));
             // Who isn't root asks for root only to show a plan.
             let ask = !privileged || rustix::process::geteuid().is_root();
             match if ask { access(there, Access::WRITE_OK) } else { Ok(()) } {
