@@ -17,6 +17,7 @@ mod launcher;
 mod log;
 mod parent;
 mod plan;
+mod reach;
 mod report;
 mod supervisor;
 mod sys;

@@ -20,3 +20,4 @@ mod orders;
 mod own;
 mod parent;
 mod pool;
+mod reach;

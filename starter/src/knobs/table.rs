@@ -200,6 +200,20 @@ knobs! {
     STARTER_UPLOAD_TIMEOUT starter_upload_timeout: i64 = Number "300";
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
     SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
+    /// Let jobs reach the submit side while they run (condor_chirp).
+    ENABLE_CHIRP enable_chirp: bool = Boolean "True";
+    /// Its files.
+    ENABLE_CHIRP_IO enable_chirp_io: bool = Boolean "True";
+    /// Attributes of the job, at once.
+    ENABLE_CHIRP_UPDATES enable_chirp_updates: bool = Boolean "True";
+    /// Attributes of the job, with the next report.
+    ENABLE_CHIRP_DELAYED enable_chirp_delayed: bool = Boolean "True";
+    /// Names of attributes that a job may set with the next report: a list with *.
+    CHIRP_DELAYED_UPDATE_PREFIX chirp_delayed_update_prefix: String = Text "Chirp*";
+    /// How many of them at most.
+    CHIRP_DELAYED_UPDATE_MAX_ATTRS chirp_delayed_update_max_attrs: usize = Number "100";
+    /// Let a job's owner read its output while it runs (condor_tail): an expression over the job ad.
+    ENABLE_PEEK_JOB enable_peek_job: Condition = Text "True";
     /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.
     MEMORY_USAGE_METRIC memory_usage_metric: String = Text "((ResidentSetSize + 1023) / 1024)";
 }

@@ -56,6 +56,8 @@ pub(crate) struct Waiting {
     told: OwnedFd,
     /// For the word.
     go: OwnedFd,
+    /// A socket in the job's own network, for its chirp proxy.
+    listener: Option<OwnedFd>,
 }
 
 /// Makes the cell and the job's process in it.
@@ -83,13 +85,14 @@ pub(crate) fn make(
     };
     drop((tell, gate, report, files));
     // Init waits for an answer before it reaps, so that even a job that is over has its number still.
-    let job = receive_pidfd(&status).map(|job| (number_of(&job), job));
+    let job = receive_pidfd(&status).map(|(job, listener)| (number_of(&job), job, listener));
     // An init that is gone needs none.
     let _ = status.send(b"r");
     match job {
-        Ok((pid, job)) => {
+        Ok((pid, job, listener)) => {
             let separate = plan.namespaces.pid != PidOne::Shared;
-            Ok(Waiting { cell: Cell { init, status, job, separate, group, pid }, told, go })
+            let cell = Cell { init, status, job, separate, group, pid };
+            Ok(Waiting { cell, told, go, listener })
         }
         Err(failure) => {
             drop(go);
@@ -125,6 +128,11 @@ impl Waiting {
                 Err(too_large(self.cell.group.as_ref()).unwrap_or(failure))
             }
         }
+    }
+
+    /// The socket in the job's own network, once.
+    pub(crate) fn take_listener(&mut self) -> Option<OwnedFd> {
+        self.listener.take()
     }
 
     /// The program is not to run.
@@ -213,6 +221,8 @@ fn init_main(
     if plan.namespaces.net {
         super::network::loopback_up()?;
     }
+    let own_network = plan.namespaces.net && plan.sandbox.chirp;
+    let listener = own_network.then(super::network::listener).transpose()?;
     oom_score(plan)?;
     if plan.namespaces.mount {
         view::build(plan, places)?;
@@ -236,7 +246,7 @@ fn init_main(
             exec::leave(127);
         }
         Side::Parent(child) => {
-            send_pidfd(report, &child.pidfd)?;
+            send_pidfd(report, &child.pidfd, listener.as_ref())?;
             retire(plan, daemon, report)?;
             match plan.namespaces.pid {
                 PidOne::Shared => reap_and_watch(&child, report),
@@ -384,8 +394,13 @@ fn oom_score(plan: &Plan) -> Result<(), Failure> {
     }
 }
 
-fn send_pidfd(report: &UnixDatagram, pidfd: &OwnedFd) -> Result<(), Failure> {
-    let fds = [pidfd.as_raw_fd()];
+fn send_pidfd(
+    report: &UnixDatagram,
+    pidfd: &OwnedFd,
+    listener: Option<&OwnedFd>,
+) -> Result<(), Failure> {
+    let fds = [Some(pidfd), listener];
+    let fds: Vec<RawFd> = fds.into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&fds)];
     let none: Option<&()> = None;
     sendmsg(report.as_raw_fd(), &[IoSlice::new(b"p")], &rights, MsgFlags::empty(), none)
@@ -393,19 +408,22 @@ fn send_pidfd(report: &UnixDatagram, pidfd: &OwnedFd) -> Result<(), Failure> {
         .at(Step::Namespaces, "handing over the job's descriptor")
 }
 
-fn receive_pidfd(status: &UnixDatagram) -> Result<OwnedFd, Failure> {
+/// With the socket that init may have made in the job's network.
+fn receive_pidfd(status: &UnixDatagram) -> Result<(OwnedFd, Option<OwnedFd>), Failure> {
     let mut byte = [0];
     let mut parts = [IoSliceMut::new(&mut byte)];
-    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let mut space = nix::cmsg_space!([RawFd; 2]);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(status.as_raw_fd(), &mut parts, Some(&mut space), flags)
         .at(Step::Namespaces, "the job's descriptor")?;
     let mut messages = message.cmsgs().at(Step::Namespaces, "the job's descriptor")?;
-    let fd = messages.find_map(|message| match message {
-        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+    let fds = messages.find_map(|message| match message {
+        ControlMessageOwned::ScmRights(fds) => Some(fds),
         _ => None,
     });
-    fd.map(process::owned)
+    let mut fds = fds.into_iter().flatten().map(process::owned);
+    fds.next()
+        .map(|pidfd| (pidfd, fds.next()))
         .ok_or_else(|| Failure::host(Step::Namespaces, "init sent no descriptor of the job"))
 }
 

@@ -7,6 +7,7 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Failure, Step};
 use crate::plan::Plan;
+use crate::reach::peek::MAX_FILES;
 use crate::report::{Disk, Sample, Usage};
 use crate::sys::process;
 use crate::transfer::{Delivered, Destination, Source, Stats};
@@ -37,6 +39,11 @@ pub(crate) enum Order {
     /// Make everything for the job but run its program, so that little is left to do then. Answer:
     /// only if it failed.
     Ready,
+    /// Open the job's chirp proxy, whose clients show this cookie. After `Ready`. Answer: `Listening`
+    /// or `Failed`.
+    Listen(String),
+    /// Open files of the job's directory for reading, for the job's owner. Answer: `Peeked`.
+    Peek(Vec<PathBuf>),
     /// Start the job. Answer: `Started` or `Failed`.
     Launch,
     /// Send a signal to the job's main process. No answer.
@@ -63,6 +70,11 @@ pub(crate) enum Report {
         /// How many pipes follow, for those that are streams, in their order.
         streams: usize,
     },
+    /// A socket that listens in the job's network follows, and the job can find it.
+    Listening,
+    /// Which files are open, in their order, with the errno of those that aren't; their descriptors
+    /// follow.
+    Peeked(Vec<Result<(), i32>>),
     /// The job's program runs.
     Started {
         /// Its process number on the machine; 0 if it could not be told.
@@ -167,14 +179,14 @@ impl Channel {
             .at(Step::Internal, "sending descriptors within the starter")
     }
 
-    /// Takes this many descriptors, three at the most, which a message has announced.
+    /// Takes this many descriptors, `MAX_FILES` at the most, which a message has announced.
     pub(crate) fn receive_files(&self, count: usize) -> Result<Vec<OwnedFd>, Failure> {
         if count == 0 {
             return Ok(Vec::new());
         }
         let mut byte = [0];
         let mut parts = [IoSliceMut::new(&mut byte)];
-        let mut space = nix::cmsg_space!([RawFd; 3]);
+        let mut space = nix::cmsg_space!([RawFd; MAX_FILES]);
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let what = "receiving descriptors within the starter";
         let message = recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), flags)

@@ -17,9 +17,11 @@ mod view;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat};
 
 use self::cell::{Cell, Waiting};
 use self::cgroup::Group;
@@ -31,7 +33,11 @@ use crate::failure::{Context, Failure, Step};
 use crate::host::cgroups::Cgroups;
 use crate::host::run_as;
 use crate::knobs::Knobs;
-use crate::plan::{Plan, Root};
+use crate::plan::{CHIRP_CONFIG, Plan, Root};
+use crate::reach::chirp::is_cookie;
+use crate::reach::peek::MAX_FILES;
+use crate::sys::open::openat2;
+use crate::sys::privilege::Borrowed;
 use crate::sys::privilege::Ids;
 use crate::sys::process;
 use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Source};
@@ -67,7 +73,7 @@ struct State {
     moving: Option<Moving>,
     /// A job that has yet to begin.
     ready: Option<Waiting>,
-    /// The supervisor's ends of the standard files that are streams.
+    /// Descriptors for the supervisor that go along with the next report.
     streams: Vec<OwnedFd>,
     cell: Option<Cell>,
     /// That of a job that has ended, until there is time to remove it.
@@ -226,6 +232,19 @@ impl Launcher<'_> {
                 state.ready = Some(self.ready(state)?);
                 Ok(None)
             }
+            Order::Listen(cookie) => {
+                let socket = Self::listen(&cookie, state)?;
+                state.streams = vec![socket];
+                Ok(Some(Report::Listening))
+            }
+            Order::Peek(paths) => {
+                let files: Vec<_> =
+                    paths.iter().take(MAX_FILES).map(|path| Self::peek(path, state)).collect();
+                let told = files.iter().map(|file| file.as_ref().map(drop).map_err(|errno| *errno));
+                let told = told.collect();
+                state.streams = files.into_iter().flatten().collect();
+                Ok(Some(Report::Peeked(told)))
+            }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
                 if let Some(cell) = &state.cell {
@@ -305,6 +324,55 @@ impl Launcher<'_> {
             None => None,
         };
         cell::make(plan, places, files, &self.daemon, group)
+    }
+
+    /// A socket that the job's processes can reach, and its address where they look for it.
+    fn listen(cookie: &str, state: &mut State) -> Result<OwnedFd, Failure> {
+        let (Some(sandbox), Some(plan), Some(ready)) =
+            (&state.sandbox, &state.plan, &mut state.ready)
+        else {
+            return Err(out_of_order("there is no job that waits"));
+        };
+        if !plan.sandbox.chirp || !is_cookie(cookie) {
+            return Err(out_of_order("this job gets no chirp proxy"));
+        }
+        let socket = match ready.take_listener() {
+            Some(socket) => socket,
+            None => network::listener()?,
+        };
+        let port = network::port(&socket)?;
+        sandbox.tell_job(CHIRP_CONFIG, format!("127.0.0.1 {port} {cookie}\n").as_bytes())?;
+        Ok(socket)
+    }
+
+    /// A file of the job's directory, opened with the job's rights and without leaving that directory;
+    /// the errno if that can't be. A failure here is none of the job's.
+    fn peek(path: &Path, state: &State) -> Result<OwnedFd, i32> {
+        let (Some(plan), Some(sandbox)) = (&state.plan, &state.sandbox) else {
+            return Err(libc::ENOENT);
+        };
+        let open = || -> std::io::Result<OwnedFd> {
+            let _rights = Borrowed::rights_of(&plan.account.ids)?;
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            let own = plan.program.directory.strip_prefix(&sandbox.path).ok();
+            let dir = match own {
+                Some(inner) if inner.as_os_str().is_empty() => sandbox.dir.try_clone()?,
+                Some(inner) => Made::place(sandbox.dir.as_fd(), inner)?,
+                None => openat(
+                    CWD,
+                    plan.program.directory.as_path(),
+                    OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )?,
+            };
+            let file = openat2(dir, path, flags, Mode::empty(), how)?;
+            if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+                return Err(std::io::Error::from_raw_os_error(libc::EINVAL));
+            }
+            Ok(file)
+        };
+        open().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
     }
 
     fn launch(&self, state: &mut State) -> Result<i32, Failure> {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::remove;
 use crate::failure::{Context, Failure, Step};
-use crate::plan::{Account, Plan, Sandbox};
+use crate::plan::{Account, Plan, Sandbox, USER};
 use crate::report::{self, Disk};
 use crate::sys::open::openat2;
 use crate::sys::privilege::{Borrowed, Ids};
@@ -20,7 +20,7 @@ const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Directories of the nested layout that belong to the job, the one it works in first.
-const JOBS: [&str; 2] = ["scratch", "user"];
+const JOBS: [&str; 2] = ["scratch", USER];
 /// The one that belongs to the daemons.
 const DAEMONS: &str = "htcondor";
 
@@ -136,6 +136,27 @@ impl Made {
             write().at(Step::Sandbox, format!("writing {}", self.path.join(name).display()))?;
         }
         Ok(())
+    }
+
+    /// Writes a file that tells the job something and isn't its data: beside its directory if there is
+    /// such a place, and with its own rights.
+    pub(crate) fn tell_job(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
+        let write = || -> std::io::Result<()> {
+            let user = match self.nested {
+                true => Some(openat(self.slot_dir.as_fd(), USER, DIRECTORY, Mode::empty())?),
+                false => None,
+            };
+            let dir = user.as_ref().map_or_else(|| self.dir.as_fd(), AsFd::as_fd);
+            let _rights = Borrowed::rights_of(&self.owner)?;
+            // Input may have brought one along.
+            match unlinkat(dir, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            File::from(openat(dir, name, flags, Mode::RWXU)?).write_all(content)
+        };
+        write().at(Step::Sandbox, format!("writing {name}"))
     }
 
     /// Makes a directory with its parents; a part that exists may not be a link.

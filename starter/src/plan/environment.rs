@@ -77,7 +77,7 @@ fn selected(name: &str, patterns: &[&str]) -> bool {
 }
 
 /// One `*` anywhere stands for any text.
-fn matches(name: &str, pattern: &str) -> bool {
+pub(crate) fn matches(name: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => name == pattern,
         Some((head, tail)) => {
@@ -99,6 +99,12 @@ fn publish(all: &mut Variables, job: &Job, knobs: &Knobs, at: &Surroundings<'_>)
     all.set("_CONDOR_JOB_AD", in_scratch(".job.ad"));
     all.set("_CONDOR_MACHINE_AD", in_scratch(".machine.ad"));
     all.set("_CONDOR_JOB_PIDS", "");
+    if let Some(config) = at.sandbox.chirp_config() {
+        all.set("_CONDOR_CHIRP_CONFIG", config.to_string_lossy());
+    }
+    if at.sandbox.pool {
+        all.set("_CHIRP_DELAYED_UPDATE_PREFIX", &knobs.chirp_delayed_update_prefix);
+    }
     if let Some(bin) = &knobs.bin {
         all.set("_CONDOR_BIN", bin);
     }

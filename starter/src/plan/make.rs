@@ -13,6 +13,7 @@ use super::{
 use crate::failure::{Failure, Step};
 use crate::job::{Job, Transfer};
 use crate::knobs::Knobs;
+use crate::reach::chirp::Rights;
 use crate::sys::privilege::Ids;
 
 /// Everything that a plan is made of.
@@ -69,6 +70,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
 
     let sandbox = Sandbox {
         pool: inputs.pool,
+        chirp: inputs.pool && Rights::new(&job.ad, knobs).any(),
         directories,
         files: vec![
             (".job.ad".to_owned(), public(&job.ad)),

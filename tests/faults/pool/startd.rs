@@ -41,6 +41,16 @@ pub(crate) enum Order {
 }
 
 impl Startd {
+    /// The session of all daemons of the machine.
+    pub(crate) fn family(&self) -> &Session {
+        &self.family
+    }
+
+    /// The session between startd and starter.
+    pub(crate) fn parent(&self) -> &Session {
+        &self.parent
+    }
+
     /// A connection as the shared port passes one on.
     pub(crate) fn connect(&self) -> TcpStream {
         let (client, passed) = pair();

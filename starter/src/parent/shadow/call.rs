@@ -3,6 +3,8 @@
 use classad::ClassAd;
 use condor_cedar::{Error, Reader, Writer};
 
+use super::remote::Remote;
+
 /// A request to the shadow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call<'a> {
@@ -54,6 +56,8 @@ pub(crate) enum Call<'a> {
     Sync(i64),
     /// Closes one.
     Close(i64),
+    /// What the job asks for.
+    Remote(&'a Remote),
 }
 
 /// Flags of `open` as they are on the wire.
@@ -90,6 +94,7 @@ impl Call<'_> {
             Self::Write { .. } => 120,
             Self::Sync(_) => 26,
             Self::Close(_) => 10,
+            Self::Remote(remote) => remote.number,
         }
     }
 
@@ -110,6 +115,7 @@ impl Call<'_> {
             Self::Write { .. } => "write",
             Self::Sync(_) => "fsync",
             Self::Close(_) => "close",
+            Self::Remote(remote) => remote.name,
         }
     }
 
@@ -148,6 +154,7 @@ impl Call<'_> {
             Self::Sync(fd) | Self::Close(fd) => {
                 to.i64(*fd);
             }
+            Self::Remote(remote) => remote.write(to),
         }
     }
 }

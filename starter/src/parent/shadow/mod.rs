@@ -4,6 +4,7 @@
 //! Everything runs in the caller's poll loop, and nothing here waits.
 
 mod call;
+mod remote;
 
 use std::net::TcpStream;
 use std::os::fd::AsFd;
@@ -13,6 +14,7 @@ use condor_cedar::blocking::Stream;
 use nix::poll::PollFd;
 
 pub(crate) use call::{Answer, Call, JobExit, SessionTexts};
+pub(crate) use remote::{Argument, Remote};
 
 use crate::failure::{Context, Failure, Step};
 use crate::parent::link::{Input, Link};

@@ -4,12 +4,13 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use condor_cedar::blocking::StreamError;
 use condor_cedar::blocking::endpoint::Passing;
 use condor_cedar::handshake::{Acceptor, Progress, Server};
-use condor_cedar::{Command, Error, Refused};
+use condor_cedar::{Command, Connection, Error, Refused};
 use nix::poll::{PollFd, PollFlags};
 
 use super::commands::{self, Manners, Then};
@@ -24,11 +25,15 @@ const READS: usize = 32;
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Call {
+    /// To find it again.
+    number: u64,
     /// When it has to be over.
     pub(super) deadline: Instant,
     /// Who is there, for the log.
     peer: String,
     phase: Phase,
+    /// What was waited for is pending.
+    answered: bool,
 }
 
 #[derive(Debug)]
@@ -39,6 +44,8 @@ enum Phase {
     Opening(Link, Acceptor),
     /// The command's values.
     Payload(Link, Command),
+    /// Somebody else makes the answer.
+    Waiting(Link),
     /// The answer goes out.
     Leaving(Link),
 }
@@ -57,19 +64,25 @@ impl Call {
     pub(super) fn passed(socket: UnixStream, deadline: Instant) -> std::io::Result<Self> {
         socket.set_nonblocking(true)?;
         let phase = Phase::Passed(Passing::new(socket));
-        Ok(Self { deadline, peer: "the shared port".to_owned(), phase })
+        Ok(Self {
+            number: number(),
+            deadline,
+            peer: "the shared port".to_owned(),
+            phase,
+            answered: false,
+        })
     }
 
     /// A connection to this starter's own port.
     pub(super) fn direct(socket: TcpStream, deadline: Instant) -> std::io::Result<Self> {
         let peer = name(&socket);
-        Ok(Self { deadline, peer, phase: open(socket)? })
+        Ok(Self { number: number(), deadline, peer, phase: open(socket)?, answered: false })
     }
 
     /// Whether nobody has shown yet that they have a session's key, and so may be shown the door
     /// when many knock.
     pub(super) fn is_stranger(&self) -> bool {
-        !matches!(self.phase, Phase::Leaving(_))
+        !matches!(self.phase, Phase::Leaving(_) | Phase::Waiting(_))
     }
 
     /// Who is there, for the log.
@@ -84,7 +97,25 @@ impl Call {
             Phase::Opening(link, _) | Phase::Payload(link, _) => {
                 PollFd::new(link.as_fd(), link.flags(true))
             }
-            Phase::Leaving(link) => PollFd::new(link.as_fd(), link.flags(false)),
+            Phase::Waiting(link) | Phase::Leaving(link) => {
+                PollFd::new(link.as_fd(), link.flags(false))
+            }
+        }
+    }
+
+    /// Answers it, if it is this one that waits.
+    pub(super) fn answer(
+        &mut self,
+        number: u64,
+        write: &mut dyn FnMut(&mut Connection) -> Result<(), Error>,
+    ) {
+        if self.number != number {
+            return;
+        }
+        let Phase::Waiting(link) = &mut self.phase else { return };
+        match write(&mut link.connection) {
+            Ok(()) => self.answered = true,
+            Err(error) => tracing::warn!("{}: {error}", self.peer),
         }
     }
 
@@ -95,7 +126,11 @@ impl Call {
         manners: Manners<'_>,
         asked: &mut Vec<Asked>,
     ) -> Option<Self> {
-        let Self { deadline, mut peer, mut phase } = self;
+        let Self { number, deadline, mut peer, mut phase, answered } = self;
+        let manners = Manners { call: number, ..manners };
+        if answered && let Phase::Waiting(link) = phase {
+            phase = Phase::Leaving(link);
+        }
         if deadline <= Instant::now() {
             tracing::warn!("{peer}: nothing more came in time; closing");
             return None;
@@ -104,7 +139,9 @@ impl Call {
         loop {
             match turn(phase, &mut peer, &mut reads, server, manners, asked) {
                 Ok(Turn::On(next)) => phase = next,
-                Ok(Turn::Wait(phase)) => return Some(Self { deadline, peer, phase }),
+                Ok(Turn::Wait(phase)) => {
+                    return Some(Self { number, deadline, peer, phase, answered: false });
+                }
                 Ok(Turn::Over) => return None,
                 Err(error) => {
                     complain(&peer, &error);
@@ -162,7 +199,13 @@ fn turn(
             link.flush()?;
             if link.connection.receive()? {
                 asked.extend(commands::carry_out(command, &mut link, manners)?);
-                Turn::On(Phase::Leaving(link))
+                // What changes nothing at once is answered by somebody else.
+                match asked.last() {
+                    Some(Asked::Peek(peek)) if peek.call == manners.call => {
+                        Turn::Wait(Phase::Waiting(link))
+                    }
+                    _ => Turn::On(Phase::Leaving(link)),
+                }
             } else {
                 match read(&mut link, reads)? {
                     Input::Some => Turn::On(Phase::Payload(link, command)),
@@ -170,6 +213,7 @@ fn turn(
                 }
             }
         }
+        Phase::Waiting(link) => Turn::Wait(Phase::Waiting(link)),
         Phase::Leaving(mut link) => {
             if link.flush()? {
                 link.close();
@@ -179,6 +223,12 @@ fn turn(
             }
         }
     })
+}
+
+/// Another one for each connection.
+fn number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A connection of a client, about which nothing is known.

@@ -4,9 +4,10 @@
 use condor_cedar::blocking::StreamError;
 use condor_cedar::handshake::Incoming;
 use condor_cedar::message::{Done, Signal, Vacate};
-use condor_cedar::{Command, Level};
+use condor_cedar::{Command, Error, Level, Refused};
 
-use super::orders::Asked;
+use super::orders::{Asked, Peek};
+use super::owner::{self, Owner};
 use crate::parent::link::Link;
 
 /// What a caller has to be allowed for a command; `None` for one that isn't served, which then is
@@ -18,6 +19,8 @@ pub(super) fn level(command: Command) -> Option<Level> {
     match command {
         Command::RaiseSignal
         | Command::VacateJob
+        | Command::CreateJobOwnerSession
+        | Command::Peek
         | Command::QueryInstance
         | Command::SecQuery
         | Command::Nop
@@ -47,6 +50,12 @@ pub(super) struct Manners<'a> {
     pub(super) instance: &'a [u8; 16],
     /// Whether `STARTER_VACATE_JOB` vacates; before 24.1 it holds.
     pub(super) vacates: bool,
+    /// Whose job it is.
+    pub(super) owner: Option<&'a Owner>,
+    /// Where this starter is.
+    pub(super) address: &'a str,
+    /// The number of the connection.
+    pub(super) call: u64,
 }
 
 /// A command was let in.
@@ -55,12 +64,21 @@ pub(super) fn begin(
     link: &mut Link,
     manners: Manners<'_>,
 ) -> Result<Then, StreamError> {
+    if let Incoming::Session(Command::Peek, caller) = &incoming
+        && manners.owner.is_none_or(|owner| owner.user != caller.user)
+    {
+        tracing::warn!("Unauthorized attempt to peek at job logfiles by '{}'", caller.user);
+        return Err(Error::from(Refused::Level(Command::Peek.number())).into());
+    }
     let command = match incoming {
         Incoming::Answered(_) => return Ok(Then::Leave),
         Incoming::Raw(command) | Incoming::Session(command, _) => command,
     };
     Ok(match command {
-        Command::RaiseSignal | Command::VacateJob => Then::Payload(command),
+        Command::RaiseSignal
+        | Command::VacateJob
+        | Command::CreateJobOwnerSession
+        | Command::Peek => Then::Payload(command),
         Command::QueryInstance => {
             link.connection.send_bytes(manners.instance)?;
             Then::Leave
@@ -91,6 +109,18 @@ pub(super) fn carry_out(
             tracing::info!("Got vacate code={code} subcode={subcode} reason={}", why.text);
         }
         return Ok(Some(asked));
+    }
+    if command == Command::Peek {
+        let ad = message.only()?;
+        return Ok(Some(Asked::Peek(Box::new(Peek { call: manners.call, ad }))));
+    }
+    if command == Command::CreateJobOwnerSession {
+        let request = message.only()?;
+        let (reply, session) = owner::session(&request, manners)?;
+        let mut answer = link.connection.writer();
+        answer.value(&reply);
+        link.connection.send(&answer)?;
+        return Ok(session.map(|session| Asked::Owner(Box::new(session))));
     }
     let signal: Signal = message.only()?;
     let asked = Asked::from_signal(signal);

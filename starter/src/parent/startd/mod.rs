@@ -9,6 +9,7 @@ mod commands;
 mod door;
 mod inherited;
 mod orders;
+mod owner;
 mod updates;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -17,11 +18,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use classad::ClassAd;
-use condor_cedar::Sinful;
 use condor_cedar::blocking::Stream;
 use condor_cedar::handshake::Server;
 use condor_cedar::inherit::{Inherit, PrivateInherit};
 use condor_cedar::session::{Session, Sessions};
+use condor_cedar::{Connection, Sinful};
 use nix::poll::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 
@@ -32,7 +33,8 @@ use alive::{KeepAlive, Rhythm};
 use call::Call;
 use commands::Manners;
 use door::Door;
-pub(crate) use orders::{Asked, Why};
+pub(crate) use orders::{Asked, Peek, Why};
+pub(crate) use owner::Owner;
 pub(crate) use updates::Machine;
 use updates::Updates;
 
@@ -79,6 +81,7 @@ pub(crate) struct Startd {
     /// Readable when the parent process is gone.
     parent: Option<OwnedFd>,
     orphan: bool,
+    owner: Option<Owner>,
 }
 
 impl Startd {
@@ -121,6 +124,7 @@ impl Startd {
             alive: KeepAlive::new(to, from, session, version.to_owned(), rhythm),
             parent,
             orphan,
+            owner: None,
             address: sockets.address,
             version: version.to_owned(),
         };
@@ -205,13 +209,36 @@ impl Startd {
         let server =
             Server { sessions: &self.sessions, version: &self.version, commands: commands::level };
         let vacates = self.release.is_some_and(|release| release >= Release::NEW);
-        let manners = Manners { instance: &self.instance, vacates };
+        let owner = self.owner.as_ref();
+        let address = &self.address.to_string();
+        let manners = Manners { instance: &self.instance, vacates, owner, address, call: 0 };
         for call in std::mem::take(&mut self.calls) {
             self.calls.extend(call.step(server, manners, &mut asked));
         }
         self.updates.step();
         self.alive.step();
+        let (sessions, asked): (Vec<_>, _) =
+            asked.into_iter().partition(|asked| matches!(asked, Asked::Owner(_)));
+        for asked in sessions {
+            if let Asked::Owner(session) = asked {
+                self.sessions.insert(*session);
+            }
+        }
         asked
+    }
+
+    /// Whose job it is: who may see its output.
+    pub(crate) fn set_owner(&mut self, owner: Owner) {
+        self.owner = Some(owner);
+    }
+
+    /// Answers a connection that waits, if it does still.
+    pub(crate) fn answer(
+        &mut self,
+        call: u64,
+        mut write: impl FnMut(&mut Connection) -> Result<(), condor_cedar::Error>,
+    ) {
+        self.calls.iter_mut().for_each(|waiting| waiting.answer(call, &mut write));
     }
 
     /// Tells the startd something about the job, without what is private. Never waits, and never

@@ -1,10 +1,12 @@
 //! What a startd can ask of its starter, and how numbers on the wire become that.
 
+use classad::ClassAd;
 use condor_cedar::message::{Signal, Vacate};
+use condor_cedar::session::Session;
 
 /// Something to do. The same may be asked for more than once, and something harder after something
 /// softer: whoever carries it out only ever goes on to the harder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Asked {
     /// End the job in an orderly way, with its output if it wants that.
     Soft(Option<Why>),
@@ -27,8 +29,21 @@ pub(crate) enum Asked {
     Remove,
     /// Read the configuration again.
     Reconfig,
+    /// The job's owner wants to see its output; answered with [`answer`](super::Startd::answer).
+    Peek(Box<Peek>),
+    /// A session for the job's owner was handed out.
+    Owner(Box<Session>),
     /// The startd is gone: nobody wants the job any more. Said once.
     ParentGone,
+}
+
+/// A request of the job's owner.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Peek {
+    /// The connection that waits.
+    pub(crate) call: u64,
+    /// What is wanted.
+    pub(crate) ad: ClassAd,
 }
 
 /// The reason of an order.

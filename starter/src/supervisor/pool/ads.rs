@@ -338,15 +338,28 @@ fn ticket(status: Status) -> ClassAd {
     ad
 }
 
-/// `RemoteErrorEvent`: something went wrong here, and what is to become of the job.
-pub(super) fn error(failure: &Failure, code: i32, subcode: i32) -> ClassAd {
+/// An event for the user's log.
+fn event(name: &str, number: i64) -> ClassAd {
     let mut ad = ClassAd::new();
-    ad.insert_value("MyType", "RemoteErrorEvent");
-    ad.insert_value("EventTypeNumber", 21);
+    ad.insert_value("MyType", name);
+    ad.insert_value("EventTypeNumber", number);
     ad.insert_value(
         "EventTime",
         jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
     );
+    ad
+}
+
+/// `GenericEvent`: a line that the job wants to see there.
+pub(super) fn generic(text: &str) -> ClassAd {
+    let mut ad = event("GenericEvent", 8);
+    ad.insert_value("Info", text);
+    ad
+}
+
+/// `RemoteErrorEvent`: something went wrong here, and what is to become of the job.
+pub(super) fn error(failure: &Failure, code: i32, subcode: i32) -> ClassAd {
+    let mut ad = event("RemoteErrorEvent", 21);
     ad.insert_value("Daemon", "starter");
     ad.insert_value("ErrorMsg", failure.message.clone());
     ad.insert_value("HoldReasonCode", i64::from(code));

@@ -16,7 +16,7 @@ use crate::host::{self, run_as};
 use crate::job::Job;
 use crate::launcher::message::{Order, Report};
 use crate::parent::shadow::{Call, SessionTexts};
-use crate::parent::startd::{Machine, Release};
+use crate::parent::startd::{Machine, Owner, Release};
 use crate::plan::{self, Inputs, Plan, Sandbox, Stdio};
 use crate::transfer::{Input, Peer, Source};
 use crate::version;
@@ -68,6 +68,9 @@ impl Pool<'_> {
             })),
             _ => None,
         };
+        if let (Some(user), Some(claim)) = (text("User"), text("ClaimId")) {
+            self.startd.set_owner(Owner { user, claim: Zeroizing::new(claim) });
+        }
         let domain = Some(self.knobs.filesystem_domain.as_str());
         let job = Job::from_ad(ad, Path::new("/"), domain)?;
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());

@@ -48,7 +48,12 @@ impl Ending {
                 self.hold.get_or_insert(why);
                 (if soft { How::Soft } else { How::Hard }, None)
             }
-            Asked::Suspend | Asked::Continue | Asked::Checkpoint | Asked::Reconfig => return,
+            Asked::Suspend
+            | Asked::Continue
+            | Asked::Checkpoint
+            | Asked::Reconfig
+            | Asked::Peek(_)
+            | Asked::Owner(_) => return,
         };
         self.how = self.how.max(Some(how));
         if self.why.is_none() {

@@ -9,10 +9,12 @@
 
 mod ads;
 mod assignment;
+mod chirp;
 mod disk;
 mod ending;
 mod monitors;
 mod output;
+mod peek;
 mod streams;
 mod wait;
 
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use classad::ClassAd;
 use condor_cedar::blocking::Stream;
+use zeroize::Zeroizing;
 
 use self::ads::Figures;
 use self::assignment::{Assignment, ShadowHost};
@@ -29,11 +32,13 @@ use self::output::{Wanted, wanted_of_ended};
 use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
+use crate::job::Job;
 use crate::knobs::Knobs;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, Shadow};
 use crate::parent::startd::Startd;
 use crate::plan::Host;
+use crate::reach::{self, chirp::Delayed, chirp::Proxy};
 use crate::transfer::Delivered;
 
 /// Exit codes, as a startd reads them.
@@ -67,6 +72,14 @@ pub(crate) struct Pool<'a> {
     suspended: bool,
     /// The job's standard files that go over the shadow while it runs.
     streams: Vec<Streamed>,
+    /// What the clients of the job's chirp proxy will show.
+    cookie: Option<Zeroizing<String>>,
+    /// That proxy, while the job runs.
+    chirp: Option<Proxy>,
+    /// The job's owner looks at its output.
+    peeking: peek::Peeking,
+    /// Attributes that the job has set for the next report.
+    delayed: Delayed,
     /// A message of the shadow is waited for.
     asked: bool,
     /// It has come.
@@ -141,6 +154,10 @@ impl<'a> Pool<'a> {
             suspended: false,
             asked: false,
             streams: Vec::new(),
+            cookie: None,
+            chirp: None,
+            peeking: peek::Peeking::default(),
+            delayed: Delayed::new(knobs),
             answered: false,
             lost: None,
         })
@@ -177,10 +194,20 @@ impl<'a> Pool<'a> {
         self.open_streams(job, plan)?;
         // The cell is made while the shadow takes note.
         self.desk.order(&Order::Ready)?;
+        if plan.sandbox.chirp {
+            let cookie = self.cookie.insert(reach::chirp::cookie()?);
+            self.desk.order(&Order::Listen(cookie.to_string()))?;
+        }
         self.not_too_soon(job)?;
         self.call(&Call::BeginExecution, |_| Ok(()))?;
         self.desk.order(&Order::Launch)?;
         self.stage = Stage::Running(job.kill_signal);
+        if plan.sandbox.chirp {
+            match self.report()? {
+                Report::Listening => self.begin_chirp(job)?,
+                other => return Err(unexpected(&other).into()),
+            }
+        }
         let pid = match self.report()? {
             Report::Started { pid } => pid,
             other => return Err(unexpected(&other).into()),
@@ -188,8 +215,12 @@ impl<'a> Pool<'a> {
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.figures = Some(Figures::new(pid, *shadow));
         self.suspend()?;
-        let ended = self.running(disk::Watch::new(plan.limits.disk_kib))?;
+        self.peeking.of = Some((job.clone(), plan.clone()));
+        let ended = self.running(job, disk::Watch::new(plan.limits.disk_kib))?;
         self.stage = Stage::Quiet;
+        self.chirp = None;
+        self.peeking.of = None;
+        self.peeking.over = true;
         self.close_streams()?;
 
         // Orders that come later don't make it another end.
@@ -251,7 +282,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Waits for the end of the job, and reports on it meanwhile.
-    fn running(&mut self, mut space: disk::Watch) -> Result<Status, Broken> {
+    fn running(&mut self, job: &Job, mut space: disk::Watch) -> Result<Status, Broken> {
         let interval =
             |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
@@ -299,6 +330,7 @@ impl<'a> Pool<'a> {
                 space.quiet = true;
             }
             self.stream()?;
+            self.serve_chirp(job)?;
             // One may have come while the shadow was waited for.
             if !self.desk.has_report() {
                 let next = space.due().map_or(due, |look| look.min(due));
@@ -325,6 +357,7 @@ impl<'a> Pool<'a> {
             ad.insert_value("SpooledOutputFiles", delivered.spooled.join(","));
         }
         ads::vacated(&mut ad, &self.ending);
+        self.delayed.add_to(&mut ad);
         ad
     }
 
@@ -332,8 +365,11 @@ impl<'a> Pool<'a> {
     fn update(&mut self, mut ad: ClassAd) -> Result<(), Broken> {
         ad.insert_value("StarterIpAddr", self.startd.address().to_string());
         ads::vacated(&mut ad, &self.ending);
+        self.delayed.add_to(&mut ad);
         self.startd.update(&ad);
-        self.tell(&Call::JobUpdate(&ad))
+        self.tell(&Call::JobUpdate(&ad))?;
+        self.delayed.told();
+        Ok(())
     }
 
     /// The last words of a life that ended early; the exit code.

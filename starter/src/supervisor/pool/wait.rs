@@ -13,6 +13,7 @@ use crate::failure::{Failure, Step};
 use crate::launcher::message::{Order, Report};
 use crate::parent::shadow::{Answer, Call, Lost};
 use crate::parent::startd::Asked;
+use crate::reach::chirp::Proxy;
 
 /// How long a shadow may take for an answer once the job is to end at once: a startd kills a starter
 /// ten seconds (25.14.1) or thirty (23.9.6) after it has said so.
@@ -125,7 +126,8 @@ impl Pool<'_> {
         self.wait_also(until, false)
     }
 
-    /// The same, and if it is asked for until one of the job's streams has something to be done.
+    /// The same, and if it is asked for until one of the job's streams or of its chirp clients has
+    /// something to be done.
     pub(super) fn wait_also(
         &mut self,
         until: Option<Instant>,
@@ -133,16 +135,20 @@ impl Pool<'_> {
     ) -> Result<(), Failure> {
         // A job that is gone needs no killing.
         let kill = self.ending.kill_at.filter(|_| matches!(self.stage, Stage::Running(_)));
-        let until = [until, self.startd.due(), kill].into_iter().flatten().min();
+        let chirp = self.chirp.as_ref().filter(|_| streams);
+        let chirp_due = chirp.and_then(Proxy::due);
+        let until = [until, self.startd.due(), kill, chirp_due].into_iter().flatten().min();
         let mut sources = self.startd.sources();
         if self.lost.is_none() && !self.answered {
             sources.push(self.shadow.source());
         }
         if streams {
             sources.extend(self.streams.iter().map(Streamed::source));
+            sources.extend(chirp.into_iter().flat_map(Proxy::sources));
         }
         self.desk.wait(until, &sources)?;
         drop(sources);
+        self.show();
         for asked in self.startd.step() {
             self.take(asked)?;
         }
@@ -165,6 +171,9 @@ impl Pool<'_> {
     }
 
     fn take(&mut self, asked: Asked) -> Result<(), Failure> {
+        if let Asked::Peek(peek) = &asked {
+            return self.peek(peek);
+        }
         tracing::info!("asked to: {asked:?}");
         match &asked {
             Asked::Suspend | Asked::Continue => {
