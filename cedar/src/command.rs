@@ -80,6 +80,8 @@ commands! {
     UpdateGsiCred = 487 "UPDATE_GSI_CRED" Write,
     /// A new proxy, delegated.
     DelegateGsiCred = 500 "DELEGATE_GSI_CRED_STARTER" Write,
+    /// To a schedd: change the queue.
+    QueueWrite = 1112 "QMGMT_WRITE_CMD" _,
     /// A command in an ad.
     CaCmd = 1200 "CA_CMD" Write,
     /// Stop the job; up to 23.9.6 this is STARTER_HOLD_JOB.

@@ -18,7 +18,7 @@ pub(crate) const ABILITIES: &[(&str, bool)] = &[
     // Names for input files, as schedds of 25.x send them in TransferInputRemaps.
     ("HasTransferInputRemaps", false),
     // deferral_time and cron_*.
-    ("HasJobDeferral", false),
+    ("HasJobDeferral", true),
     // transfer_checkpoint_files.
     ("HasSelfCheckpointTransfers", false),
     // tool_daemon_cmd.

@@ -29,6 +29,12 @@ pub(crate) mod hold {
     pub(crate) const MEMORY: i32 = 102;
     /// Disk space.
     pub(crate) const DISK: i32 = 104;
+    /// The job's log can't be written.
+    pub(crate) const UNABLE_TO_INIT_USER_LOG: i32 = 22;
+    /// What was to run before the job failed.
+    pub(crate) const PRE_SCRIPT_FAILED: i32 = 43;
+    /// What was to run after it failed.
+    pub(crate) const POST_SCRIPT_FAILED: i32 = 44;
     /// The starter could not do its work: the schedd has the job run again instead of holding it.
     pub(crate) const STARTER_ERROR: i32 = 1007;
 }
@@ -62,6 +68,10 @@ pub(crate) enum Step {
     Plan,
     /// Making the sandbox directory.
     Sandbox,
+    /// Putting tokens and proxies into the sandbox.
+    Credentials,
+    /// Writing to the user's log.
+    UserLog,
     /// Copying input files into the sandbox.
     Input,
     /// Opening standard input, output or error.
@@ -78,6 +88,8 @@ pub(crate) enum Step {
     Identity,
     /// Entering the working directory.
     WorkingDirectory,
+    /// Running what the job has run before or after it.
+    Script,
     /// Executing the program.
     Exec,
     /// Watching the job.
@@ -99,6 +111,8 @@ impl fmt::Display for Step {
             Self::Account => "account",
             Self::Plan => "plan",
             Self::Sandbox => "sandbox",
+            Self::Credentials => "credentials",
+            Self::UserLog => "user log",
             Self::Input => "input files",
             Self::Stdio => "standard files",
             Self::Namespaces => "namespaces",
@@ -107,6 +121,7 @@ impl fmt::Display for Step {
             Self::Limits => "limits",
             Self::Identity => "identity",
             Self::WorkingDirectory => "working directory",
+            Self::Script => "script",
             Self::Exec => "exec",
             Self::Watch => "watch",
             Self::Output => "output files",

@@ -12,12 +12,16 @@
 )]
 
 mod channel;
+mod credentials;
+mod deferral;
 mod disk;
 mod files;
 mod inheritance;
 mod life;
+mod local;
 mod orders;
 mod own;
 mod parent;
 mod pool;
 mod reach;
+mod scripts;

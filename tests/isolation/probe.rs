@@ -36,12 +36,12 @@ fn log(machine: &Machine) -> String {
 fn only_what_is_true_is_said() {
     let Some(mut machine) = Machine::new() else { return };
     let ad = probe(machine.starter());
-    for name in ["IsDaemonCore", "HasCloister", "HasFileTransfer", "HasJobNetworking"] {
+    for name in
+        ["IsDaemonCore", "HasCloister", "HasFileTransfer", "HasJobDeferral", "HasJobNetworking"]
+    {
         assert_eq!(ad.eval_bool(name), Some(true), "{name}");
     }
-    for name in
-        ["HasReconnect", "HasJobDeferral", "HasTDP", "NamedChroots", "CloisterOfflineReason"]
-    {
+    for name in ["HasReconnect", "HasTDP", "NamedChroots", "CloisterOfflineReason"] {
         assert!(!ad.contains(name), "{name}");
     }
     let version = ad.eval_string("CondorVersion").unwrap();

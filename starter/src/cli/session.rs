@@ -168,7 +168,7 @@ pub(super) fn refuse(common: &Common, why: &str) -> u8 {
     1
 }
 
-fn open_input(name: &str) -> Result<(String, Box<File>), Failure> {
+pub(super) fn open_input(name: &str) -> Result<(String, Box<File>), Failure> {
     if name == "-" {
         let stdin = io::stdin().as_fd().try_clone_to_owned().at(Step::JobAd, "standard input")?;
         return Ok(("standard input".into(), Box::new(File::from(stdin))));

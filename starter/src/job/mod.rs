@@ -1,8 +1,11 @@
 //! The job: its ad, read once into types. No other code looks up job attributes.
 
 mod arguments;
+mod credentials;
+mod deferral;
 mod environment;
 mod files;
+mod script;
 pub(crate) mod submit;
 
 use std::path::{Path, PathBuf};
@@ -10,8 +13,11 @@ use std::path::{Path, PathBuf};
 use classad::ClassAd;
 
 pub(crate) use arguments::{parse_v1, parse_v2};
+pub(crate) use credentials::{Credentials, TOKENS};
+pub(crate) use deferral::Begin;
 pub(crate) use environment::{Variables, parse_env_either, parse_env_v1, parse_env_v2};
 pub(crate) use files::{Transfer, When};
+pub(crate) use script::{Script, Which};
 
 use crate::failure::{Failure, Step, hold};
 use crate::launcher::message::Status;
@@ -62,6 +68,8 @@ pub(crate) struct Job {
     pub(crate) spooled: Vec<String>,
     /// `FailureFiles`: what comes back of a job that failed.
     pub(crate) failure_files: Vec<String>,
+    /// Tokens and a proxy.
+    pub(crate) credentials: Credentials,
     /// The ad itself, for expressions that an admin configured over it and for the copy in the sandbox.
     pub(crate) ad: ClassAd,
 }
@@ -109,6 +117,7 @@ impl Job {
             kill_signal: kill_signal(&ad),
             spooled: names(text(&ad, "SpooledOutputFiles")?),
             failure_files: names(text(&ad, "FailureFiles")?),
+            credentials: Credentials::from_ad(&ad)?,
             cpus: ad
                 .eval_i64("CpusProvisioned")
                 .or_else(|| ad.eval_i64("RequestCpus"))

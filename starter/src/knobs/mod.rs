@@ -87,7 +87,8 @@ impl Knobs {
     }
 
     /// Defaults as a pool of before 24.1 has them, where the admin hasn't said otherwise: jobs of such
-    /// a pool know neither a scratch directory in the sandbox nor a HOME that the starter sets.
+    /// a pool know neither a scratch directory in the sandbox nor a HOME that the starter sets, and there
+    /// programs before and after a job are nothing that has to be allowed.
     pub(crate) fn be_old(&mut self) {
         self.old_pool = true;
         if !self.is_set("DISABLE_SWAP_FOR_JOB") {
@@ -95,6 +96,9 @@ impl Knobs {
         }
         if !self.is_set("STARTER_NESTED_SCRATCH") {
             self.starter_nested_scratch = false;
+        }
+        if !self.is_set("STARTER_ALLOW_JOB_PRE_AND_POST_CMD") {
+            self.starter_allow_job_pre_and_post_cmd = Some("True".to_owned());
         }
         if !self.is_set("STARTER_SETS_HOME_ENV") {
             self.starter_sets_home_env = false;

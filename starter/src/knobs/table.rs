@@ -148,6 +148,8 @@ knobs! {
     AUTO_SET_NVIDIA_VISIBLE_DEVICES auto_set_nvidia_visible_devices: bool = Boolean "True";
     /// A program that is run in place of every job, with the job's program as first argument.
     USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
+    /// Let jobs run programs before and after their own (PreCmd, PostCmd): an expression over the slot and the job.
+    STARTER_ALLOW_JOB_PRE_AND_POST_CMD starter_allow_job_pre_and_post_cmd: Option<String> = Text "";
     /// Added to a job's niceness, 0 to 19: an expression over the job ad.
     JOB_RENICE_INCREMENT job_renice_increment: Option<String> = Text "";
     /// Keep a job on the CPUs of its slot: those of ASSIGN_CPU_AFFINITY or SLOTn_CPU_AFFINITY, else the one of the slot's number.
@@ -198,6 +200,18 @@ knobs! {
     STARTER_UPDATE_INTERVAL starter_update_interval: i64 = Number "300";
     /// Seconds without a byte after which a transfer of files is given up.
     STARTER_UPLOAD_TIMEOUT starter_upload_timeout: i64 = Number "300";
+    /// Seconds after which a running job's tokens are fetched again; 0: never.
+    SEC_CREDENTIAL_REFRESH sec_credential_refresh: i64 = Number "300";
+    /// Let a starter that isn't root take tokens over a connection that isn't encrypted.
+    ALLOW_OAUTH_WITHOUT_ENCRYPTION allow_oauth_without_encryption: bool = Boolean "False";
+    /// Where users' tokens are, for jobs of the local universe.
+    SEC_CREDENTIAL_DIRECTORY_OAUTH sec_credential_directory_oauth: Option<PathBuf> = Text "";
+    /// Don't look at owner and mode of what is there.
+    TRUST_CREDENTIAL_DIRECTORY trust_credential_directory: bool = Boolean "False";
+    /// How often the last change of the queue is tried again for a job of the local universe.
+    LOCAL_UNIVERSE_MAX_JOB_CLEANUP_RETRIES local_universe_max_job_cleanup_retries: i64 = Number "5";
+    /// Seconds between two tries.
+    LOCAL_UNIVERSE_JOB_CLEANUP_RETRY_DELAY local_universe_job_cleanup_retry_delay: i64 = Number "30";
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
     SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
     /// Let jobs reach the submit side while they run (condor_chirp).

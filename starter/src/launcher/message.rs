@@ -14,8 +14,9 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::place::Placed;
 use crate::failure::{Context, Failure, Step};
-use crate::plan::Plan;
+use crate::plan::{Plan, Program};
 use crate::reach::peek::MAX_FILES;
 use crate::report::{Disk, Sample, Usage};
 use crate::sys::process;
@@ -31,11 +32,25 @@ const MAX_MESSAGE: usize = 64 << 20;
 pub(crate) enum Order {
     /// Check the plan and make the sandbox. Answer: only if it failed.
     Prepare(Box<Plan>),
+    /// Put credentials into the sandbox. Answer: `Placed`.
+    Place(Placed),
+    /// Put newer ones in their place, if the sandbox is there still. No answer.
+    Renew(Placed),
+    /// Write an event at the end of a log of the user's, with the job's rights. Answer: `Appended`.
+    Append {
+        /// The file, absolute.
+        path: PathBuf,
+        /// What.
+        text: String,
+    },
     /// Bring files in. Answer: `Fetched` or `Failed`.
     Fetch(Source),
     /// Open the job's standard files, if that shall be known before the start. Answer: `Opened` or
     /// `Failed`.
     Open,
+    /// Run another program in the job's place, before or after it. Answer: `Started` and `Ended`, or
+    /// `Failed`.
+    Script(Box<Program>),
     /// Make everything for the job but run its program, so that little is left to do then. Answer:
     /// only if it failed.
     Ready,
@@ -63,6 +78,10 @@ pub(crate) enum Order {
 /// Launcher to supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
+    /// The credentials are there, or this is why not.
+    Placed(Option<Failure>),
+    /// The event is in the log, or this is why not.
+    Appended(Option<Failure>),
     /// Input is in the sandbox; how much it was.
     Fetched(Stats),
     /// The job's standard files are open.

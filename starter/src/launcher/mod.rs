@@ -1,6 +1,7 @@
 //! The launcher: the small privileged process. It is forked before anything from outside is read,
 //! carries out a fixed set of orders, and believes nothing that it can check.
 
+mod append;
 mod cell;
 mod cgroup;
 mod devices;
@@ -8,6 +9,7 @@ mod family;
 mod job;
 pub(crate) mod message;
 mod network;
+pub(crate) mod place;
 mod remove;
 pub(crate) mod root;
 pub(crate) mod sandbox;
@@ -26,6 +28,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat};
 use self::cell::{Cell, Waiting};
 use self::cgroup::Group;
 use self::message::{Channel, Ended, Order, Report};
+use self::place::{Placed, Store};
 use self::sandbox::Made;
 use self::verify::Known;
 use self::view::{Identity, Places};
@@ -33,7 +36,7 @@ use crate::failure::{Context, Failure, Step};
 use crate::host::cgroups::Cgroups;
 use crate::host::run_as;
 use crate::knobs::Knobs;
-use crate::plan::{CHIRP_CONFIG, Plan, Root};
+use crate::plan::{CHIRP_CONFIG, Plan, Program, Root};
 use crate::reach::chirp::is_cookie;
 use crate::reach::peek::MAX_FILES;
 use crate::sys::open::openat2;
@@ -81,6 +84,8 @@ struct State {
     ended: Option<Ended>,
     /// Orders that wait for the copy under way.
     waiting: VecDeque<Order>,
+    /// What runs isn't the job itself, but a script of it.
+    script: bool,
     /// An order failed: of those that follow only the last is carried out.
     failed: bool,
     /// The end of the sandbox has been told.
@@ -130,12 +135,17 @@ impl Launcher<'_> {
             {
                 let (ended, group) = cell.collect(state.ended.take())?;
                 state.group = group;
+                let script = std::mem::take(&mut state.script);
+                if !script && let Some(failure) = self.wrapper_failure(state) {
+                    Self::fail(channel, state, failure)?;
+                    continue;
+                }
                 let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
                 let snapshot = state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default();
                 channel.send(&Report::Ended { ended, disk, snapshot })?;
                 state.group = None;
                 // Nobody needs what is left of a job whose files aren't moved.
-                if state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
+                if !script && state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
                     Self::remove(channel, state)?;
                 }
             }
@@ -171,6 +181,12 @@ impl Launcher<'_> {
                     }
                     return Ok(true);
                 }
+                // Of a job that failed there is still something to be said.
+                Order::Append { .. } if state.failed => {
+                    if let Some(report) = self.obey(order, state)? {
+                        channel.send(&report)?;
+                    }
+                }
                 _ if state.failed => {}
                 order => match self.obey(order, state) {
                     Ok(None) => {}
@@ -183,6 +199,15 @@ impl Launcher<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// What USER_JOB_WRAPPER has written to say that it could not run the job. A job can write it, too,
+    /// and then runs again, as with stock.
+    fn wrapper_failure(&self, state: &State) -> Option<Failure> {
+        self.knobs.user_job_wrapper.as_ref()?;
+        let text = state.sandbox.as_ref()?.wrapper_error()?;
+        let message = format!("The job wrapper failed to execute the job: {text}");
+        Some(Failure::host(Step::Exec, message))
     }
 
     fn fail(channel: &Channel, state: &mut State, failure: Failure) -> Result<(), Failure> {
@@ -220,6 +245,20 @@ impl Launcher<'_> {
     fn obey(&self, order: Order, state: &mut State) -> Result<Option<Report>, Failure> {
         match order {
             Order::Prepare(plan) => self.prepare(*plan, state).map(|()| None),
+            Order::Place(placed) => Ok(Some(Report::Placed(self.place(&placed, state).err()))),
+            Order::Renew(placed) => {
+                if state.sandbox.is_some()
+                    && let Err(failure) = self.place(&placed, state)
+                {
+                    tracing::warn!("credentials aren't renewed: {failure}");
+                }
+                Ok(None)
+            }
+            Order::Append { path, text } => {
+                let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
+                let end = append::append(&plan.account.ids, &plan.sandbox, &path, &text);
+                Ok(Some(Report::Appended(end.err())))
+            }
             Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
             Order::Open => {
                 let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
@@ -244,6 +283,9 @@ impl Launcher<'_> {
                 let told = told.collect();
                 state.streams = files.into_iter().flatten().collect();
                 Ok(Some(Report::Peeked(told)))
+            }
+            Order::Script(program) => {
+                self.script(*program, state).map(|pid| Some(Report::Started { pid }))
             }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
@@ -293,6 +335,17 @@ impl Launcher<'_> {
         Ok(())
     }
 
+    fn place(&self, placed: &Placed, state: &State) -> Result<(), Failure> {
+        let (Some(plan), Some(sandbox)) = (&state.plan, &state.sandbox) else {
+            return Err(out_of_order("there is no sandbox for credentials"));
+        };
+        let store = Store {
+            directory: self.knobs.sec_credential_directory_oauth.as_deref(),
+            trusted: self.knobs.trust_credential_directory,
+        };
+        place::place(sandbox, &plan.account, placed, store)
+    }
+
     fn fetch(&self, source: &Source, state: &mut State) -> Result<(), Failure> {
         let (Some(plan), Some(sandbox), None, None) =
             (&state.plan, &state.sandbox, &state.ready, &state.cell)
@@ -315,14 +368,7 @@ impl Launcher<'_> {
             None => stdio::open(plan)?.0,
         };
         let places = Places { own_cgroup: true, ..places(plan, sandbox)? };
-        let group = match plan.together.cgroup() {
-            Some(cgroup) if self.slot.is_none() => {
-                cgroup::clean(self.cgroups, self.knobs);
-                Some(Group::make(cgroup, self.cgroups, self.knobs)?)
-            }
-            Some(cgroup) => Some(Group::make(cgroup, self.cgroups, self.knobs)?),
-            None => None,
-        };
+        let group = self.group(plan)?;
         cell::make(plan, places, files, &self.daemon, group)
     }
 
@@ -375,6 +421,15 @@ impl Launcher<'_> {
         open().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
     }
 
+    /// The cgroup of a cell that is about to be made, if there is to be one.
+    fn group(&self, plan: &Plan) -> Result<Option<Group>, Failure> {
+        let Some(cgroup) = plan.together.cgroup() else { return Ok(None) };
+        if self.slot.is_none() {
+            cgroup::clean(self.cgroups, self.knobs);
+        }
+        Group::make(cgroup, self.cgroups, self.knobs).map(Some)
+    }
+
     fn launch(&self, state: &mut State) -> Result<i32, Failure> {
         let ready = match state.ready.take() {
             Some(ready) => ready,
@@ -383,6 +438,23 @@ impl Launcher<'_> {
         let cell = ready.go()?;
         let pid = cell.pid;
         state.cell = Some(cell);
+        Ok(pid)
+    }
+
+    /// Starts another program of the job's in a cell like its own.
+    fn script(&self, program: Program, state: &mut State) -> Result<i32, Failure> {
+        let (Some(plan), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
+            return Err(out_of_order("there is no sandbox to run a script in"));
+        };
+        let plan = Plan { program, ..plan.clone() };
+        let files = stdio::open(&plan)?.0;
+        let places = Places { own_cgroup: true, ..places(&plan, sandbox)? };
+        let cell = cell::make(&plan, places, files, &self.daemon, self.group(&plan)?)?.go()?;
+        let pid = cell.pid;
+        state.cell = Some(cell);
+        state.script = true;
         Ok(pid)
     }
 

@@ -26,7 +26,11 @@ const DAEMONS: &str = "htcondor";
 
 /// The startd's view of the slot, in the daemons' directory or in the sandbox.
 const SNAPSHOT: &str = ".update.ad";
+/// The file in which USER_JOB_WRAPPER says why it could not run the job.
+pub(crate) const WRAPPER_ERROR: &str = ".job_wrapper_failure";
 /// Most bytes of it that are read.
+const MAX_WRAPPER_ERROR: u64 = 4096;
+/// Most bytes of the snapshot that are read.
 const MAX_SNAPSHOT: u64 = 1 << 20;
 
 /// A sandbox that exists.
@@ -213,6 +217,22 @@ impl Made {
             Ok(content)
         };
         read().unwrap_or_default()
+    }
+
+    /// What the wrapper of the site has to say about its failure, if it failed; read with the job's
+    /// rights.
+    pub(crate) fn wrapper_error(&self) -> Option<String> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let _rights = Borrowed::rights_of(&self.owner).ok()?;
+        let file = openat(&self.dir, WRAPPER_ERROR, flags, Mode::empty()).ok().map(File::from)?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut text = Vec::new();
+        file.take(MAX_WRAPPER_ERROR).read_to_end(&mut text).ok()?;
+        // As stock shows several lines in one.
+        let text = String::from_utf8_lossy(&text).trim().replace('\n', "|");
+        Some(text.replace(char::is_control, " "))
     }
 
     /// Removes everything.

@@ -29,6 +29,11 @@ use size::Limit;
 pub(crate) use names::log_file;
 pub(crate) use words::Start;
 
+/// The time in the machine's zone, as strftime has it.
+pub(crate) fn local_time(format: &str) -> String {
+    Form::new(Flags::default(), None, None).local(format, jiff::Timestamp::now())
+}
+
 /// What the configuration and the command line say about the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

@@ -93,6 +93,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         slot: inputs.slot,
         directory: &directory.to_string_lossy(),
         pid: host.pid,
+        pool: inputs.pool,
         private_tmp,
         own: inputs.environment,
     };

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -52,6 +53,15 @@ impl Desk {
         self.finishing = matches!(order, Order::Finish);
         // Its death is noticed where its report is waited for.
         self.channel.send(order).map_err(|_| launcher_gone())
+    }
+
+    /// Has a line written, also if the sandbox is gone already; the answer comes only before that.
+    pub(super) fn append(&mut self, path: &Path, text: String) -> Result<(), Failure> {
+        if self.finishing {
+            return Ok(());
+        }
+        let order = Order::Append { path: path.to_owned(), text };
+        self.channel.send(&order).map_err(|_| launcher_gone())
     }
 
     /// The next report, if one has come.

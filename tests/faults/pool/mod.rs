@@ -137,7 +137,7 @@ pub(crate) struct Claim {
     removes: bool,
 }
 
-fn claim_id(id: &str, release: &str) -> ClaimId {
+pub(crate) fn claim_id(id: &str, release: &str) -> ClaimId {
     let release = release.split(' ').nth(1).unwrap();
     let info = format!(
         "[Integrity=\"YES\";Encryption=\"YES\";ShortVersion=\"{release}\";CryptoMethods=\"BLOWFISH\";\
@@ -178,7 +178,12 @@ fn begun() -> (Connection, Connection) {
 }
 
 /// A socket in the form in which it is handed down.
-fn inherited(fd: &impl AsFd, crypto: Crypto, version: &str, state: SocketState) -> String {
+pub(crate) fn inherited(
+    fd: &impl AsFd,
+    crypto: Crypto,
+    version: &str,
+    state: SocketState,
+) -> String {
     use std::os::fd::AsRawFd;
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
     let encrypted = crypto != Crypto::Clear;

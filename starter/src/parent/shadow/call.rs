@@ -14,6 +14,8 @@ pub(crate) enum Call<'a> {
     StarterInfo(&'a ClassAd),
     /// Sessions for reconnecting and for file transfer.
     Sessions,
+    /// Tokens of the OAuth services that the job needs.
+    Credentials,
     /// An update of the job.
     JobUpdate(&'a ClassAd),
     /// The job is about to run.
@@ -83,6 +85,7 @@ impl Call<'_> {
             Self::JobInfo => -63,
             Self::StarterInfo(_) => -77,
             Self::Sessions => 288,
+            Self::Credentials => 302,
             Self::JobUpdate(_) => -81,
             Self::BeginExecution => -78,
             Self::Event(_) => 304,
@@ -104,6 +107,7 @@ impl Call<'_> {
             Self::JobInfo => "get_job_info",
             Self::StarterInfo(_) => "register_starter_info",
             Self::Sessions => "get_sec_session_info",
+            Self::Credentials => "getcreds",
             Self::JobUpdate(_) => "register_job_info",
             Self::BeginExecution => "begin_execution",
             Self::Event(_) => "event_notification",
@@ -128,6 +132,9 @@ impl Call<'_> {
         to.i64(self.number());
         match self {
             Self::JobInfo | Self::BeginExecution => {}
+            Self::Credentials => {
+                to.string("");
+            }
             // Wishes for both sessions; there are none.
             Self::Sessions => {
                 to.string("").string("");
@@ -177,7 +184,8 @@ impl<T> Answer<T> {
     ) -> Result<Self, Error> {
         let value = message.i64()?;
         // An event has no errno: 25.14.1 answers -3 to what 23.9.6 answers 0 to, and does the same.
-        if value < 0 && !matches!(call, Call::Event(_)) {
+        // Tokens come without one, too.
+        if value < 0 && !matches!(call, Call::Event(_) | Call::Credentials) {
             return Ok(Self::Failed(message.i64()?));
         }
         let read = read(&mut message)?;

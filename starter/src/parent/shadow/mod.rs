@@ -38,6 +38,11 @@ impl Shadow {
         Link::with_connection(connection, socket).map(Self).at(Step::Internal, "shadow socket")
     }
 
+    /// Whether nobody else can read what is said.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.connection.is_encrypted()
+    }
+
     /// Puts a request on its way.
     pub(crate) fn send(&mut self, call: &Call<'_>) -> Result<(), Lost> {
         let mut message = self.0.connection.writer();

@@ -101,6 +101,11 @@ impl KeepAlive {
         Self { to, session, from, version, rhythm, next, attempt: None, retry: RETRY }
     }
 
+    /// The session with the parent.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// What to wait for.
     pub(super) fn source(&self) -> Option<PollFd<'_>> {
         Some(match &self.attempt.as_ref()?.stage {

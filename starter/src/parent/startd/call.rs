@@ -9,16 +9,20 @@ use std::time::Instant;
 
 use condor_cedar::blocking::StreamError;
 use condor_cedar::blocking::endpoint::Passing;
+use condor_cedar::file::{Body, Size};
 use condor_cedar::handshake::{Acceptor, Progress, Server};
-use condor_cedar::{Command, Connection, Error, Refused};
+use condor_cedar::{Command, Connection, Error, PeerMisbehaved, Refused};
 use nix::poll::{PollFd, PollFlags};
+use zeroize::Zeroizing;
 
 use super::commands::{self, Manners, Then};
-use super::orders::Asked;
+use super::orders::{Asked, Proxy};
 use crate::parent::link::{Input, Link};
 
 /// Longest payload of a command, bytes. Real ones have some hundred.
 const MAX_PAYLOAD: usize = 64 * 1024;
+/// Longest proxy, and longest message of one.
+const MAX_PROXY: usize = 1 << 20;
 /// Reads of one connection in a row, before the others have their turn.
 const READS: usize = 32;
 
@@ -46,6 +50,10 @@ enum Phase {
     Payload(Link, Command),
     /// Somebody else makes the answer.
     Waiting(Link),
+    /// A proxy, as far as it has come.
+    Proxy(Link, Option<Body>, Zeroizing<Vec<u8>>),
+    /// It is being put in its place.
+    Placing(Link),
     /// The answer goes out.
     Leaving(Link),
 }
@@ -82,7 +90,7 @@ impl Call {
     /// Whether nobody has shown yet that they have a session's key, and so may be shown the door
     /// when many knock.
     pub(super) fn is_stranger(&self) -> bool {
-        !matches!(self.phase, Phase::Leaving(_) | Phase::Waiting(_))
+        !matches!(self.phase, Phase::Leaving(_) | Phase::Waiting(_) | Phase::Placing(_))
     }
 
     /// Who is there, for the log.
@@ -97,7 +105,8 @@ impl Call {
             Phase::Opening(link, _) | Phase::Payload(link, _) => {
                 PollFd::new(link.as_fd(), link.flags(true))
             }
-            Phase::Waiting(link) | Phase::Leaving(link) => {
+            Phase::Proxy(link, ..) => PollFd::new(link.as_fd(), link.flags(true)),
+            Phase::Waiting(link) | Phase::Leaving(link) | Phase::Placing(link) => {
                 PollFd::new(link.as_fd(), link.flags(false))
             }
         }
@@ -117,6 +126,16 @@ impl Call {
             Ok(()) => self.answered = true,
             Err(error) => tracing::warn!("{}: {error}", self.peer),
         }
+    }
+
+    /// A proxy is in its place, or isn't: whoever waits for that is told so.
+    pub(super) fn proxy_is_placed(self, done: bool) -> Self {
+        let Phase::Placing(mut link) = self.phase else { return self };
+        let mut reply = link.connection.writer();
+        reply.i64(i64::from(done));
+        // Without an answer the sender takes it for failed.
+        let _ = link.connection.send(&reply);
+        Self { phase: Phase::Leaving(link), ..self }
     }
 
     /// Does what can be done without waiting. `None`: the connection is over.
@@ -181,6 +200,10 @@ fn turn(
                 link.flush()?;
                 Turn::On(match then {
                     Then::Payload(command) => Phase::Payload(link, command),
+                    Then::File => {
+                        link.connection.set_limit(MAX_PROXY);
+                        Phase::Proxy(link, None, Zeroizing::default())
+                    }
                     Then::Leave => Phase::Leaving(link),
                 })
             }
@@ -214,6 +237,24 @@ fn turn(
             }
         }
         Phase::Waiting(link) => Turn::Wait(Phase::Waiting(link)),
+        Phase::Proxy(mut link, body, mut bytes) => {
+            link.flush()?;
+            if link.connection.receive()? {
+                match proxy(body, &link, &mut bytes)? {
+                    body if body.is_done() => {
+                        asked.push(Asked::Proxy(Proxy(bytes)));
+                        Turn::Wait(Phase::Placing(link))
+                    }
+                    body => Turn::On(Phase::Proxy(link, Some(body), bytes)),
+                }
+            } else {
+                match read(&mut link, reads)? {
+                    Input::Some => Turn::On(Phase::Proxy(link, body, bytes)),
+                    Input::None => Turn::Wait(Phase::Proxy(link, body, bytes)),
+                }
+            }
+        }
+        Phase::Placing(link) => Turn::Wait(Phase::Placing(link)),
         Phase::Leaving(mut link) => {
             if link.flush()? {
                 link.close();
@@ -229,6 +270,21 @@ fn turn(
 fn number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Takes the next message of a file: its size, then its bytes.
+fn proxy(body: Option<Body>, link: &Link, bytes: &mut Vec<u8>) -> Result<Body, StreamError> {
+    let message = link.connection.message();
+    let Some(mut body) = body else {
+        let size: Size = { message }.only()?;
+        if size.bytes > MAX_PROXY as u64 {
+            let error = PeerMisbehaved::Unexpected("a proxy of more than a MiB");
+            return Err(Error::from(error).into());
+        }
+        return Ok(Body::new(size));
+    };
+    bytes.extend_from_slice(body.chunk(message)?);
+    Ok(body)
 }
 
 /// A connection of a client, about which nothing is known.

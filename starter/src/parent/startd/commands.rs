@@ -21,6 +21,7 @@ pub(super) fn level(command: Command) -> Option<Level> {
         | Command::VacateJob
         | Command::CreateJobOwnerSession
         | Command::Peek
+        | Command::UpdateGsiCred
         | Command::QueryInstance
         | Command::SecQuery
         | Command::Nop
@@ -39,6 +40,8 @@ pub(super) fn level(command: Command) -> Option<Level> {
 pub(super) enum Then {
     /// Its values have to be read.
     Payload(Command),
+    /// A file, for which there is an answer later.
+    File,
     /// Nothing but an answer that is pending.
     Leave,
 }
@@ -79,6 +82,7 @@ pub(super) fn begin(
         | Command::VacateJob
         | Command::CreateJobOwnerSession
         | Command::Peek => Then::Payload(command),
+        Command::UpdateGsiCred => Then::File,
         Command::QueryInstance => {
             link.connection.send_bytes(manners.instance)?;
             Then::Leave

@@ -33,7 +33,7 @@ use alive::{KeepAlive, Rhythm};
 use call::Call;
 use commands::Manners;
 use door::Door;
-pub(crate) use orders::{Asked, Peek, Why};
+pub(crate) use orders::{Asked, Peek, Proxy, Why};
 pub(crate) use owner::Owner;
 pub(crate) use updates::Machine;
 use updates::Updates;
@@ -158,6 +158,11 @@ impl Startd {
         &self.address
     }
 
+    /// The session with the parent.
+    pub(crate) fn session(&self) -> &Session {
+        self.alive.session()
+    }
+
     /// Whether the startd speaks as 25 does: it vacates with a command, and not with signals. One that
     /// doesn't say is taken for an old one, until its ad tells more.
     pub(crate) fn is_new(&self) -> bool {
@@ -173,6 +178,12 @@ impl Startd {
     /// Lets the holder of a session in, as far as the session reaches.
     pub(crate) fn add_session(&mut self, session: Session) {
         self.sessions.insert(session);
+    }
+
+    /// Answers whoever has brought a proxy.
+    pub(crate) fn proxy_is_placed(&mut self, done: bool) {
+        let calls = std::mem::take(&mut self.calls);
+        self.calls = calls.into_iter().map(|call| call.proxy_is_placed(done)).collect();
     }
 
     /// What to wait for.

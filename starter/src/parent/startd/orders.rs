@@ -3,6 +3,7 @@
 use classad::ClassAd;
 use condor_cedar::message::{Signal, Vacate};
 use condor_cedar::session::Session;
+use zeroize::Zeroizing;
 
 /// Something to do. The same may be asked for more than once, and something harder after something
 /// softer: whoever carries it out only ever goes on to the harder.
@@ -33,6 +34,10 @@ pub(crate) enum Asked {
     Peek(Box<Peek>),
     /// A session for the job's owner was handed out.
     Owner(Box<Session>),
+    /// Put this in place of the job's proxy. The sender waits for [`Startd::proxy_is_placed`].
+    ///
+    /// [`Startd::proxy_is_placed`]: super::Startd::proxy_is_placed
+    Proxy(Proxy),
     /// The startd is gone: nobody wants the job any more. Said once.
     ParentGone,
 }
@@ -44,6 +49,16 @@ pub(crate) struct Peek {
     pub(crate) call: u64,
     /// What is wanted.
     pub(crate) ad: ClassAd,
+}
+
+/// A proxy, which no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Proxy(pub(crate) Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "({} bytes)", self.0.len())
+    }
 }
 
 /// The reason of an order.

@@ -10,6 +10,7 @@ use condor_cedar::session::{ClaimId, Session};
 use zeroize::Zeroizing;
 
 use super::super::{log_plan, unexpected};
+use super::scripts::Scripts;
 use super::{Broken, Pool, Stage, ads};
 use crate::failure::{Failure, Step};
 use crate::host::{self, run_as};
@@ -28,6 +29,7 @@ pub(super) struct Assignment {
     pub(super) shadow: Option<Release>,
     /// The session for file transfers, and the shadow's address and key for them.
     pub(super) peer: Option<Box<Peer>>,
+    pub(super) scripts: Scripts,
 }
 
 /// The machine that the shadow runs on.
@@ -75,14 +77,17 @@ impl Pool<'_> {
         let job = Job::from_ad(ad, Path::new("/"), domain)?;
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job, &machine)?;
+        let scripts = self.scripts(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
+        self.expect_proxies(&job);
+        self.tokens(&job)?;
         self.fetch(&job, &plan, peer.as_deref())?;
         let mut first = ads::provisioned(&machine.slot, &plan);
         self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
         first.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
         self.startd.update(&first);
-        Ok(Assignment { job, plan, shadow, peer })
+        Ok(Assignment { job, plan, shadow, peer, scripts })
     }
 
     /// Takes the sessions that the shadow has for this starter; gives that for file transfers. A

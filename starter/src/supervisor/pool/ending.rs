@@ -51,6 +51,7 @@ impl Ending {
             Asked::Suspend
             | Asked::Continue
             | Asked::Checkpoint
+            | Asked::Proxy(_)
             | Asked::Reconfig
             | Asked::Peek(_)
             | Asked::Owner(_) => return,

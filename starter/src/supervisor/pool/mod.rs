@@ -10,12 +10,17 @@
 mod ads;
 mod assignment;
 mod chirp;
+mod credentials;
+mod deferral;
 mod disk;
 mod ending;
+pub(crate) mod local;
 mod monitors;
 mod output;
 mod peek;
+mod scripts;
 mod streams;
+mod user_log;
 mod wait;
 
 use std::net::TcpStream;
@@ -30,6 +35,7 @@ use self::assignment::{Assignment, ShadowHost};
 use self::ending::Ending;
 use self::output::{Wanted, wanted_of_ended};
 use self::streams::Streamed;
+use self::user_log::UserLog;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
 use crate::job::Job;
@@ -53,6 +59,7 @@ const JOB_EXITED: i32 = 100;
 const JOB_COREDUMPED: i32 = 103;
 const JOB_SHOULD_REQUEUE: i32 = 107;
 const JOB_NOT_STARTED: i32 = 108;
+const JOB_MISSED_DEFERRAL_TIME: i32 = 114;
 
 /// What a supervisor in a pool works with.
 pub(crate) struct Pool<'a> {
@@ -70,6 +77,14 @@ pub(crate) struct Pool<'a> {
     figures: Option<Figures>,
     /// The job is not to run just now.
     suspended: bool,
+    /// `StarterUserLog`.
+    log: Option<UserLog>,
+    /// The name of the job's proxy in the sandbox.
+    proxy: Option<String>,
+    /// How many newer ones are being put in its place.
+    proxies: usize,
+    /// When its tokens are to be fetched again.
+    tokens_due: Option<Instant>,
     /// The job's standard files that go over the shadow while it runs.
     streams: Vec<Streamed>,
     /// What the clients of the job's chirp proxy will show.
@@ -108,6 +123,8 @@ enum Broken {
     Lost(Lost),
     /// The job was to end before it ran.
     NotStarted,
+    /// It was to run at a time which is over, for this reason.
+    Missed(String),
 }
 
 impl From<Failure> for Broken {
@@ -152,6 +169,10 @@ impl<'a> Pool<'a> {
             stage: Stage::Quiet,
             figures: None,
             suspended: false,
+            log: None,
+            proxy: None,
+            proxies: 0,
+            tokens_due: None,
             asked: false,
             streams: Vec::new(),
             cookie: None,
@@ -182,9 +203,11 @@ impl<'a> Pool<'a> {
 
     fn life(&mut self) -> Result<(), Broken> {
         let assignment = self.assignment()?;
-        let Assignment { job, plan, shadow, peer } = &assignment;
+        let Assignment { job, plan, shadow, peer, scripts } = &assignment;
         self.fetched(job)?;
         self.stop_if_asked()?;
+        self.deferred(job)?;
+        self.before(job, scripts)?;
         // A job whose files can't be opened has not begun.
         self.desk.order(&Order::Open)?;
         match self.report()? {
@@ -192,6 +215,7 @@ impl<'a> Pool<'a> {
             other => return Err(unexpected(&other).into()),
         }
         self.open_streams(job, plan)?;
+        self.begin_log(job, plan)?;
         // The cell is made while the shadow takes note.
         self.desk.order(&Order::Ready)?;
         if plan.sandbox.chirp {
@@ -237,6 +261,10 @@ impl<'a> Pool<'a> {
         if let Some(failure) = figures.and_then(|f| f.out_of_memory(plan, self.knobs, !by_itself)) {
             return Err(failure.into());
         }
+        if by_itself {
+            self.after(job, scripts, ended)?;
+        }
+        self.log_end(ended, by_itself);
         self.tell(&Call::Event(&ads::execution_exit()))?;
         if let Some(figures) = &self.figures {
             let exited = figures.exited(self.knobs);
@@ -316,6 +344,14 @@ impl<'a> Pool<'a> {
                     continue;
                 }
                 Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(Report::Placed(end)) if self.proxies > 0 => {
+                    self.proxy_is_placed(end);
+                    continue;
+                }
+                Some(Report::Appended(end)) => {
+                    complain(end);
+                    continue;
+                }
                 Some(other) => return Err(unexpected(&other).into()),
                 None => {}
             }
@@ -329,11 +365,13 @@ impl<'a> Pool<'a> {
                 self.desk.order(&Order::Measure)?;
                 space.quiet = true;
             }
+            self.renew_tokens(job)?;
             self.stream()?;
             self.serve_chirp(job)?;
             // One may have come while the shadow was waited for.
             if !self.desk.has_report() {
-                let next = space.due().map_or(due, |look| look.min(due));
+                let tokens = self.tokens_due.unwrap_or(due);
+                let next = space.due().map_or(due, |look| look.min(due)).min(tokens);
                 self.wait_also(Some(next), true)?;
             }
             if let Some(lost) = self.lost.take() {
@@ -380,6 +418,10 @@ impl<'a> Pool<'a> {
                 Err(broken) => self.broken(broken),
             },
             Broken::Failed(failure) => self.failed(&failure),
+            Broken::Missed(why) => match self.missed(&why) {
+                Ok(()) => EXIT_OK,
+                Err(broken) => self.broken(broken),
+            },
             Broken::Lost(Lost(why)) => {
                 let ad = self.last_words(None);
                 self.startd.finish(&ad);
@@ -425,5 +467,12 @@ impl<'a> Pool<'a> {
 
     fn stop_if_asked(&self) -> Result<(), Broken> {
         if self.ending.is_under_way() { Err(Broken::NotStarted) } else { Ok(()) }
+    }
+}
+
+/// What is of no consequence for the job.
+fn complain(end: Option<Failure>) {
+    if let Some(failure) = end {
+        tracing::error!("{failure}");
     }
 }

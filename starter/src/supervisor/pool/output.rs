@@ -109,7 +109,7 @@ impl Pool<'_> {
                 err.is_some() && out != err && !job.streams[2],
             ],
             program: name.filter(|_| transfer.executable),
-            hidden: Vec::new(),
+            hidden: self.proxy.iter().map(Into::into).collect(),
             earlier: job.spooled.iter().map(Into::into).collect(),
             preserve_paths: transfer.preserve_paths,
             is_final: true,

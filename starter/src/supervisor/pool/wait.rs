@@ -8,12 +8,13 @@ use nix::sys::signal::Signal;
 
 use super::ending::How;
 use super::streams::Streamed;
-use super::{Broken, Pool, Stage};
+use super::{Broken, Pool, Stage, complain};
 use crate::failure::{Failure, Step};
 use crate::launcher::message::{Order, Report};
 use crate::parent::shadow::{Answer, Call, Lost};
 use crate::parent::startd::Asked;
 use crate::reach::chirp::Proxy;
+use crate::report::events::Event;
 
 /// How long a shadow may take for an answer once the job is to end at once: a startd kills a starter
 /// ten seconds (25.14.1) or thirty (23.9.6) after it has said so.
@@ -111,6 +112,9 @@ impl Pool<'_> {
         loop {
             match self.desk.report() {
                 Some(Report::Failed(failure)) => return Err(failure.into()),
+                // Of the first event the caller wants to know.
+                Some(Report::Placed(end)) if self.proxies > 0 => self.proxy_is_placed(end),
+                Some(Report::Appended(end)) if self.figures.is_some() => complain(end),
                 Some(report) => return Ok(report),
                 None => self.wait(None)?,
             }
@@ -180,6 +184,7 @@ impl Pool<'_> {
                 self.suspended = asked == Asked::Suspend;
                 self.suspend()?;
             }
+            Asked::Proxy(proxy) => self.place_proxy(proxy)?,
             Asked::Reconfig => tracing::info!("a new configuration counts from the next job on"),
             Asked::Checkpoint => tracing::warn!("checkpoints on request aren't there yet"),
             _ => self.ending.take(asked),
@@ -194,7 +199,9 @@ impl Pool<'_> {
             && figures.suspended != self.suspended
         {
             figures.suspended = self.suspended;
+            let count = figures.running(self.knobs).eval_i64("NumPids").unwrap_or(1);
             self.desk.order(&Order::Suspend(self.suspended))?;
+            self.log(&if self.suspended { Event::Suspended(count) } else { Event::Unsuspended });
             // The report that follows has the new state.
             self.desk.order(&Order::Measure)?;
         }
