@@ -25,6 +25,12 @@ pub(crate) mod hold {
     pub(crate) const DOWNLOAD_FILE: i32 = 13;
     /// A hook before the job failed, or said so.
     pub(crate) const HOOK_PREPARE_JOB_FAILURE: i32 = 19;
+    /// The job used more than it had asked for.
+    pub(crate) const OUT_OF_RESOURCES: i32 = 34;
+    /// Memory, as the subcode says what it was.
+    pub(crate) const MEMORY: i32 = 102;
+    /// Disk space.
+    pub(crate) const DISK: i32 = 104;
     /// The job's log can't be written.
     pub(crate) const UNABLE_TO_INIT_USER_LOG: i32 = 22;
     /// What was to run before the job failed.

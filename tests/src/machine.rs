@@ -68,6 +68,23 @@ impl Machine {
         }
     }
 
+    /// A machine where jobs can have cgroups, with the directory that those are made in; `None` outside of
+    /// a guest (tests/vm): the real machine's cgroups are nothing to test with.
+    pub fn with_cgroups() -> Option<(Self, PathBuf)> {
+        if !private::in_guest() {
+            let test = std::thread::current().name().unwrap_or("test").to_owned();
+            eprintln!("SKIPPED {test}: only a guest has cgroups to test with: tests/vm/test");
+            return None;
+        }
+        let machine = Self::new()?;
+        // Beside the tests' own, as a starter's is a service's.
+        let name = format!("jobs-{}", machine.first);
+        let own = fs::read_to_string("/proc/thread-self/cgroup").unwrap();
+        let own = own.trim().strip_prefix("0::/").unwrap();
+        let base = Path::new(private::CGROUPS).join(own).with_file_name(&name);
+        Some((machine.knob("BASE_CGROUP", &name), base))
+    }
+
     fn make() -> Result<Self, String> {
         private::enter()?;
         let dir = private::directory();

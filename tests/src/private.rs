@@ -22,6 +22,14 @@ pub(crate) const ROOM: &str = "/var/opt";
 /// Directories of the machine that programs expect to be able to write to; empty here.
 const SCRATCH: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 
+/// The machine's cgroups.
+pub(crate) const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Whether the machine is a guest of tests/vm, whose cgroups are there for tests.
+pub(crate) fn in_guest() -> bool {
+    std::env::var_os("CLOISTER_GUEST").is_some_and(|value| value == "1")
+}
+
 const NONE: Option<&str> = None;
 
 thread_local! {
@@ -51,6 +59,9 @@ pub(crate) fn enter() -> Result<(), String> {
     read_only("/", true).map_err(|e| format!("needs Linux 5.12, to protect the machine: {e}"))?;
     for dir in SCRATCH.into_iter().chain([ROOM, "/proc"]) {
         read_only(dir, false).unwrap();
+    }
+    if in_guest() {
+        read_only(CGROUPS, false).unwrap();
     }
     // As systemd has it: a mount that the starter let out would be seen here.
     change("/", MsFlags::MS_SHARED).unwrap();

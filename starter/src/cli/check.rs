@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::failure::Failure;
-use crate::host;
+use crate::host::{self, cgroups::Cgroups};
 use crate::knobs::{self, Knobs};
 use crate::launcher::root;
 use crate::plan::{Host, NamedRoot, named_roots};
@@ -70,7 +70,7 @@ fn fail(id: &'static str, found: impl Into<String>) -> Finding {
 
 fn examine(wanted: &[&str]) -> Result<Vec<Finding>, Failure> {
     let knobs = Knobs::read(&knobs::load(None, false)?)?;
-    let host = host::look()?;
+    let host = host::look(&knobs)?;
     let daemon = host::daemon_account(&knobs, &host)?;
     let mut findings = Vec::new();
     if wanted.is_empty() {
@@ -79,6 +79,7 @@ fn examine(wanted: &[&str]) -> Result<Vec<Finding>, Failure> {
         findings.push(
             host::kernel().map_or_else(|why| fail("kernel", why), |found| ok("kernel", found)),
         );
+        findings.push(cgroups(&host.cgroups));
         findings.push(ok("daemon-account", host::names(&daemon)));
         findings.push(execute(&knobs.execute, &daemon, &host));
     }
@@ -131,6 +132,17 @@ fn namespaces(host: &Host) -> Finding {
              sysctl user.max_user_namespaces above 0 and kernel.apparmor_restrict_unprivileged_userns \
              to 0",
         )
+    }
+}
+
+fn cgroups(cgroups: &Cgroups) -> Finding {
+    match cgroups {
+        Cgroups::Below(path) => {
+            ok("cgroups", format!("jobs' limits and usage: {}", path.display()))
+        }
+        Cgroups::None(why) => {
+            warn("cgroups", format!("no limits on memory and processes, and usage by /proc: {why}"))
+        }
     }
 }
 

@@ -62,6 +62,8 @@ fn run(common: &Common) -> Result<u8, Failure> {
     if !startd.is_new() {
         ground.knobs.be_old();
     }
+    // The startd names the slot for the name of the log.
+    ground.slot = common.log_suffix.clone();
     let pid = std::process::id();
     let (channel, launcher) = match ground.split()? {
         Split::Launcher(channel) => {

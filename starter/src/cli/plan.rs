@@ -43,8 +43,9 @@ fn make(path: &Path) -> Result<Plan, Failure> {
     if knobs.execute.as_os_str().is_empty() {
         knobs.execute = "/var/lib/cloister/execute".into();
     }
-    let mut machine = host::look()?;
+    let mut machine = host::look(&knobs)?;
     machine.privileged = true;
+    machine.cgroups = host::cgroups::find(&knobs, true);
     let choice = plan::choose_account(&job, &knobs, "", &|| true)?;
     // The plan is worth showing also where the account doesn't exist, as on a submit machine.
     let account = run_as::look_up(&choice.name).or_else(|failure| {

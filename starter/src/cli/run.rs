@@ -110,8 +110,12 @@ fn tree(plan: &Plan, pid: i32) -> String {
             What::Devices => "harmless devices only".to_owned(),
             What::Processes => "only this job's processes".to_owned(),
             What::System => "read-only".to_owned(),
+            What::Cgroup => "only this job's cgroup".to_owned(),
         };
         rows.push(format!("{:<10} {what}", mount.target.display()));
+    }
+    if let Some(cgroup) = plan.together.cgroup() {
+        rows.push(format!("cgroup     {}", cgroup.name));
     }
     rows.push(format!("sandbox    {}", plan.sandbox.path().display()));
     rows.extend(plan.not_applied.iter().map(|item| format!("not had    {item}")));

@@ -42,6 +42,8 @@ pub(super) struct Ground {
     pub(super) host: Host,
     /// The account of the daemons and of the supervisor.
     pub(super) daemon: Ids,
+    /// The slot's name, where there is one.
+    pub(super) slot: Option<String>,
 }
 
 impl Ground {
@@ -51,13 +53,13 @@ impl Ground {
         let names = (common.local_name.as_deref(), common.slot_name.as_deref());
         let config = crate::knobs::load_for_slot(names.0, names.1, !for_people)?;
         let mut knobs = Knobs::read(&config)?;
-        let host = host::look()?;
+        let host = host::look(&knobs)?;
         let daemon = host::daemon_account(&knobs, &host)?;
         host::accounts::read_ahead();
         host::prepare_execute(&mut knobs, &host, &daemon, for_people)?;
         open_log(common, &knobs, &daemon, config.files(), for_people)?;
         crate::knobs::log_warnings(&config);
-        Ok(Self { knobs, host, daemon })
+        Ok(Self { knobs, host, daemon, slot: None })
     }
 
     /// Forks the launcher. Whoever comes back as the launcher drops what is the supervisor's alone,
@@ -83,6 +85,8 @@ impl Ground {
             knobs: &self.knobs,
             daemon: self.daemon.clone(),
             privileged: self.host.privileged,
+            cgroups: &self.host.cgroups,
+            slot: self.slot.as_deref(),
             supervisor,
             caller_is_submitter: for_people,
             show_progress: for_people && io::stderr().is_terminal(),

@@ -1,6 +1,7 @@
 //! What there is to know about the machine before a job is looked at.
 
 pub(crate) mod accounts;
+pub(crate) mod cgroups;
 pub(crate) mod names;
 pub(crate) mod run_as;
 
@@ -14,13 +15,14 @@ use crate::sys::privilege::Ids;
 use crate::sys::scope;
 
 /// Looks at the machine.
-pub(crate) fn look() -> Result<Host, Failure> {
+pub(crate) fn look(knobs: &Knobs) -> Result<Host, Failure> {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let privileged = rustix::process::geteuid().is_root();
     Ok(Host {
         privileged,
         user_namespaces: privileged || user_namespaces(),
         scopes: scope::available(),
+        cgroups: cgroups::find(knobs, privileged),
         pid: std::process::id(),
         name,
     })

@@ -91,6 +91,10 @@ impl Knobs {
     /// a pool know neither a scratch directory in the sandbox nor a HOME that the starter sets, and there
     /// programs before and after a job are nothing that has to be allowed.
     pub(crate) fn be_old(&mut self) {
+        self.old_pool = true;
+        if !self.is_set("DISABLE_SWAP_FOR_JOB") {
+            self.disable_swap_for_job = false;
+        }
         if !self.is_set("STARTER_NESTED_SCRATCH") {
             self.starter_nested_scratch = false;
         }

@@ -71,6 +71,9 @@ macro_rules! knobs {
             /// Whether STARTER_LOG is set for this starter's local name alone.
             #[serde(skip)]
             pub(crate) own_starter_log: bool,
+            /// Whether the pool is of before 24.1.
+            #[serde(skip)]
+            pub(crate) old_pool: bool,
             /// Knobs that somebody set, as opposed to defaults.
             #[serde(skip)]
             pub(crate) set: Vec<&'static str>,
@@ -159,6 +162,36 @@ knobs! {
     STARTD_ASSIGNED_AFFINITY startd_assigned_affinity: Option<String> = Text "";
     /// Address space limit in MiB: an expression over the machine and the job ad.
     STARTER_RLIMIT_AS starter_rlimit_as: Option<String> = Text "";
+    /// Where jobs get a cgroup of their own, beside the one of the daemons; empty: they get none.
+    BASE_CGROUP base_cgroup: Option<String> = Text "htcondor";
+    /// Make cgroups for jobs also where the starter isn't root, if it may write there.
+    CREATE_CGROUP_WITHOUT_ROOT create_cgroup_without_root: bool = Boolean "False";
+    /// What the memory of the slot is to a job: hard (killed and held above it), soft (slowed down above it), none, or custom (the two expressions below).
+    CGROUP_MEMORY_LIMIT_POLICY cgroup_memory_limit_policy: String = Text "hard";
+    /// The hard limit in MiB, with custom: an expression over the slot's and the job's ad.
+    CGROUP_HARD_MEMORY_LIMIT_EXPR cgroup_hard_memory_limit_expr: Option<String> = Text "";
+    /// The soft limit in MiB, with custom.
+    CGROUP_SOFT_MEMORY_LIMIT_EXPR cgroup_soft_memory_limit_expr: Option<String> = Text "";
+    /// Memory in MiB that isn't taken from a job when the machine runs short: such an expression.
+    CGROUP_LOW_MEMORY_LIMIT cgroup_low_memory_limit: Option<String> = Text "";
+    /// No swap space for a job with a hard limit. False in pools of before 24.1 unless it is set.
+    DISABLE_SWAP_FOR_JOB disable_swap_for_job: bool = Boolean "True";
+    /// Processes and threads that a job may have: such an expression. Cloister's own.
+    CGROUP_PIDS_LIMIT cgroup_pids_limit: Option<String> = Text "16384";
+    /// A job's share of busy disks, 1 to 10000, where 100 is usual: such an expression. Cloister's own.
+    CGROUP_IO_WEIGHT cgroup_io_weight: Option<String> = Text "";
+    /// Report the kernel's peak of memory with all it counts, instead of the largest anonymous and shared memory seen.
+    CGROUP_USE_PEAK_MEMORY cgroup_use_peak_memory: bool = Boolean "False";
+    /// Take file caches off that peak.
+    CGROUP_IGNORE_CACHE_MEMORY cgroup_ignore_cache_memory: bool = Boolean "True";
+    /// Seconds between two looks at a job's memory.
+    CGROUP_POLLING_INTERVAL cgroup_polling_interval: i64 = Number "5";
+    /// Hold a job whose sandbox takes more than the disk space of its slot. Cloister's own.
+    STARTER_ENFORCE_DISK_LIMITS starter_enforce_disk_limits: bool = Boolean "False";
+    /// The same; a startd of HTCondor's makes a logical volume for each job besides, which isn't used here.
+    STARTD_ENFORCE_DISK_LIMITS startd_enforce_disk_limits: bool = Boolean "False";
+    /// Hold a job that was killed because memory ran out; False: not if it was well below its own limit.
+    STARTER_ALWAYS_HOLD_ON_OOM starter_always_hold_on_oom: bool = Boolean "True";
     /// Seconds without a sign of life after which the startd may kill the starter.
     NOT_RESPONDING_TIMEOUT not_responding_timeout: i64 = Number "3600";
     /// The same for starters alone; without it NOT_RESPONDING_TIMEOUT.

@@ -24,10 +24,11 @@ use nix::sys::socket::{
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use rustix::process::{Signal, pidfd_send_signal};
 
+use super::cgroup::Group;
 use super::message::{Ended, Status};
 use super::stdio::Files;
 use super::{family, job, view};
-use crate::failure::{Context, Failure, Step};
+use crate::failure::{Context, Failure, Step, hold};
 use crate::plan::{PidOne, Plan};
 use crate::report::{Sample, Usage};
 use crate::sys::clone::{self, Child, Side};
@@ -41,6 +42,8 @@ pub(crate) struct Cell {
     status: UnixDatagram,
     job: OwnedFd,
     separate: bool,
+    /// The cgroup that all of it is in, where there is one.
+    pub(crate) group: Option<Group>,
     /// The job's process number on the machine.
     pub(crate) pid: i32,
 }
@@ -63,12 +66,14 @@ pub(crate) fn make(
     places: view::Places,
     files: Files,
     daemon: &Ids,
+    group: Option<Group>,
 ) -> Result<Waiting, Failure> {
     let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
     let (told, tell) = pipe().at(Step::Namespaces, "pipe")?;
     let (gate, go) = pipe().at(Step::Namespaces, "pipe")?;
     let (status, report) = messages().at(Step::Namespaces, "socketpair")?;
-    let init = match clone::fork(flags(plan)).at(Step::Namespaces, "clone3")? {
+    let into = group.as_ref().map(Group::dir);
+    let init = match clone::fork_into(flags(plan), into).at(Step::Namespaces, "clone3")? {
         Side::Parent(init) => init,
         Side::Child => {
             let failure = init_main(plan, places, files, daemon, [&tell, &gate], &report);
@@ -86,14 +91,14 @@ pub(crate) fn make(
     match job {
         Ok((pid, job, listener)) => {
             let separate = plan.namespaces.pid != PidOne::Shared;
-            let cell = Cell { init, status, job, separate, pid };
+            let cell = Cell { init, status, job, separate, group, pid };
             Ok(Waiting { cell, told, go, listener })
         }
         Err(failure) => {
             drop(go);
             let failure = reason(told).err().unwrap_or(failure);
             end(&init);
-            Err(failure)
+            Err(too_large(group.as_ref()).unwrap_or(failure))
         }
     }
 }
@@ -120,7 +125,7 @@ impl Waiting {
             Ok(()) => Ok(self.cell),
             Err(failure) => {
                 end(&self.cell.init);
-                Err(failure)
+                Err(too_large(self.cell.group.as_ref()).unwrap_or(failure))
             }
         }
     }
@@ -134,6 +139,18 @@ impl Waiting {
     pub(crate) fn abandon(self) {
         end(&self.cell.init);
     }
+}
+
+/// What stopped a job from starting was its limit of memory.
+fn too_large(group: Option<&Group>) -> Option<Failure> {
+    group?.out_of_memory()?;
+    Some(Failure::job(
+        Step::Exec,
+        hold::FAILED_TO_CREATE_PROCESS,
+        libc::ENOMEM,
+        "Job was OOM killed by cgroup memory limit before it could start. Consider requesting more \
+         memory",
+    ))
 }
 
 /// A socket pair that keeps messages apart and tells when the other end is gone, which a pair of
@@ -152,7 +169,8 @@ fn flags(plan: &Plan) -> CloneFlags {
         (n.pid != PidOne::Shared, CloneFlags::CLONE_NEWPID),
         (n.ipc, CloneFlags::CLONE_NEWIPC),
         (n.uts, CloneFlags::CLONE_NEWUTS),
-        (n.cgroup, CloneFlags::CLONE_NEWCGROUP),
+        // In a cgroup of its own, init makes the namespace itself: here it would begin at this process's.
+        (n.cgroup && plan.together.cgroup().is_none(), CloneFlags::CLONE_NEWCGROUP),
         (n.net, CloneFlags::CLONE_NEWNET),
     ];
     wanted.into_iter().filter_map(|(on, flag)| on.then_some(flag)).collect()
@@ -195,6 +213,10 @@ fn init_main(
     launcher_lives(report)?;
     if plan.namespaces.user {
         map_own_ids(&plan.account.ids)?;
+    }
+    if plan.namespaces.cgroup && plan.together.cgroup().is_some() {
+        nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)
+            .at(Step::Namespaces, "cgroup namespace")?;
     }
     if plan.namespaces.net {
         super::network::loopback_up()?;
@@ -335,7 +357,7 @@ fn reap_and_watch(child: &Child, report: &UnixDatagram) -> ! {
 }
 
 fn tell(status: Status, report: &UnixDatagram) {
-    let message = Ended { status, usage: Usage::of_children() };
+    let message = Ended { status, usage: Usage::of_children(), out_of_memory: None };
     if let Ok(bytes) = postcard::to_stdvec(&message) {
         // Without a launcher there is nobody to tell.
         let _ = report.send(&bytes);
@@ -436,17 +458,26 @@ impl Cell {
 
     /// Stops every process of the job, or lets it go on.
     pub(crate) fn suspend(&self, stop: bool) -> Result<(), Failure> {
+        if let Some(group) = &self.group {
+            return group.freeze(stop).at(Step::Watch, "freezing the job's cgroup");
+        }
         let signal = if stop { Signal::STOP } else { Signal::CONT };
         family::signal(self.init.pid, signal)
     }
 
     /// What the processes of the job use now.
-    pub(crate) fn sample(&self) -> Sample {
+    pub(crate) fn sample(&mut self) -> Sample {
+        if let Some(group) = &mut self.group {
+            return group.sample();
+        }
         family::sample(self.init.pid)
     }
 
     /// Kills every process of the cell.
     pub(crate) fn kill(&self) -> Result<(), Failure> {
+        if self.group.as_ref().is_some_and(|group| group.kill().is_ok()) {
+            return Ok(());
+        }
         // Where init's end isn't theirs, the launcher adopts what is left, and `collect` ends it.
         match pidfd_send_signal(&self.init.pidfd, Signal::KILL) {
             Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -469,20 +500,31 @@ impl Cell {
     }
 
     /// Takes init's end into account once all processes are gone.
-    pub(crate) fn collect(self, ended: Option<Ended>) -> Result<Ended, Failure> {
+    /// The cgroup is left for the caller to remove.
+    pub(crate) fn collect(
+        mut self,
+        ended: Option<Ended>,
+    ) -> Result<(Ended, Option<Group>), Failure> {
         let usage = process::wait_with_usage(self.init.pid).at(Step::Watch, "waiting for init")?;
         if !self.separate {
             // What init had adopted is the launcher's now.
             family::kill_children();
         }
         let ended = ended.or_else(|| self.take_status());
-        Ok(match ended {
-            Some(ended) => {
-                let usage = Usage { peak_memory_kib: ended.usage.peak_memory_kib, ..usage };
-                Ended { status: ended.status, usage }
-            }
+        let (status, peak) = match ended {
+            Some(ended) => (ended.status, ended.usage.peak_memory_kib),
             // Init went first: it was killed together with the job.
-            None => Ended { status: Status::Signaled(libc::SIGKILL, false), usage },
-        })
+            None => (Status::Signaled(libc::SIGKILL, false), usage.peak_memory_kib),
+        };
+        let usage = Usage { peak_memory_kib: peak, ..usage };
+        let group = self.group.take();
+        let ended = match &group {
+            Some(group) => {
+                let (usage, out_of_memory) = (group.usage(usage), group.out_of_memory());
+                Ended { status, usage, out_of_memory }
+            }
+            None => Ended { status, usage, out_of_memory: None },
+        };
+        Ok((ended, group))
     }
 }

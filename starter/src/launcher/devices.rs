@@ -25,41 +25,44 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "ptmx"),
 ];
 
-/// The file system, detached. With the right to make device nodes they are made; in a user
-/// namespace the machine's are bound.
-pub(crate) fn filesystem(may_make_nodes: bool) -> io::Result<OwnedFd> {
-    let dev = new_filesystem("tmpfs", &[("mode", "0755"), ("size", "64k")], Deny::SETUID)?;
+/// The file system, empty and attached nowhere.
+pub(crate) fn filesystem() -> io::Result<OwnedFd> {
+    new_filesystem("tmpfs", &[("mode", "0755"), ("size", "64k")], Deny::SETUID)
+}
+
+/// Fills it once it is attached: on one that isn't, Linux before 6.15 attaches nothing. With the right to
+/// make device nodes they are made; in a user namespace the machine's are bound.
+pub(crate) fn fill(dev: &OwnedFd, may_make_nodes: bool) -> io::Result<()> {
     let all = Mode::from_raw_mode(0o666);
     for (name, major, minor) in DEVICES {
         if may_make_nodes {
-            mknodat(&dev, name, FileType::CharacterDevice, all, makedev(major, minor))?;
-            chmod_all(&dev, name)?;
+            mknodat(dev, name, FileType::CharacterDevice, all, makedev(major, minor))?;
+            chmod_all(dev, name)?;
         } else {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-            openat(&dev, name, flags, all)?;
+            openat(dev, name, flags, all)?;
             let place = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let source = openat(CWD, format!("/dev/{name}"), place, Mode::empty())?;
-            let target = openat(&dev, name, place, Mode::empty())?;
+            let target = openat(dev, name, place, Mode::empty())?;
             attach(copy_tree(source.as_fd(), false)?.as_fd(), target.as_fd())?;
         }
     }
     for (target, name) in LINKS {
-        symlinkat(target, &dev, name)?;
+        symlinkat(target, dev, name)?;
     }
     let inside = [
         ("shm", "tmpfs", vec![("mode", "1777")]),
         ("pts", "devpts", vec![("ptmxmode", "0666"), ("mode", "0620")]),
     ];
     for (name, kind, options) in inside {
-        mkdirat(&dev, name, Mode::from_raw_mode(0o755))?;
+        mkdirat(dev, name, Mode::from_raw_mode(0o755))?;
         let deny = Deny::SETUID | if kind == "tmpfs" { Deny::DEVICES } else { Deny::EXEC };
         let mounted = new_filesystem(kind, &options, deny)?;
         let place =
-            openat(&dev, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            openat(dev, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         attach(mounted.as_fd(), place.as_fd())?;
     }
-    restrict(dev.as_fd(), Deny::SETUID | Deny::WRITE | Deny::EXEC, false)?;
-    Ok(dev)
+    restrict(dev.as_fd(), Deny::SETUID | Deny::WRITE | Deny::EXEC, false)
 }
 
 /// mknod is subject to the umask.

@@ -143,6 +143,17 @@ pub(crate) struct Ended {
     pub(crate) status: Status,
     /// What the job's processes used.
     pub(crate) usage: Usage,
+    /// Set if the kernel killed some because memory ran out.
+    pub(crate) out_of_memory: Option<OutOfMemory>,
+}
+
+/// What the kernel says of a job that it killed for its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutOfMemory {
+    /// The job's own limit was reached, not that of the machine.
+    pub(crate) own_limit: bool,
+    /// Most memory that it had, as far as that is known, in KiB.
+    pub(crate) peak_kib: u64,
 }
 
 /// End of a process.

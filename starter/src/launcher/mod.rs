@@ -3,6 +3,7 @@
 
 mod append;
 mod cell;
+mod cgroup;
 mod devices;
 pub(crate) mod family;
 mod job;
@@ -19,11 +20,13 @@ mod view;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat};
 
 use self::cell::{Cell, Waiting};
+use self::cgroup::Group;
 use self::message::{Channel, Ended, Order, Report};
 use self::place::{Placed, Store};
 use self::sandbox::Made;
@@ -31,6 +34,7 @@ use self::verify::Known;
 use self::view::{Identity, Places};
 use crate::failure::{Context, Failure, Step};
 use crate::hooks::{self, Errand, Kind, Running};
+use crate::host::cgroups::Cgroups;
 use crate::host::run_as;
 use crate::knobs::Knobs;
 use crate::plan::{Account, CHIRP_CONFIG, Plan, Program, Root};
@@ -51,6 +55,10 @@ pub(crate) struct Launcher<'a> {
     pub(crate) daemon: Ids,
     /// Whether the starter was started as root.
     pub(crate) privileged: bool,
+    /// Where jobs' cgroups are made.
+    pub(crate) cgroups: &'a Cgroups,
+    /// The slot's name as the startd put it on the command line, which names the cgroup.
+    pub(crate) slot: Option<&'a str>,
     /// The supervisor's process number, which names the sandbox.
     pub(crate) supervisor: u32,
     /// Whether the caller's rights open the files of a job that has no owner.
@@ -79,6 +87,8 @@ struct State {
     /// Descriptors for the supervisor that go along with the next report.
     streams: Vec<OwnedFd>,
     cell: Option<Cell>,
+    /// That of a job that has ended, until there is time to remove it.
+    group: Option<Group>,
     ended: Option<Ended>,
     /// Orders that wait for the copy under way.
     waiting: VecDeque<Order>,
@@ -125,10 +135,14 @@ impl Launcher<'_> {
             {
                 state.ended = cell.take_status();
             }
+            if let Some(group) = state.cell.as_mut().and_then(|cell| cell.group.as_mut()) {
+                group.look_if_due();
+            }
             if ready.end
                 && let Some(cell) = state.cell.take()
             {
-                let ended = cell.collect(state.ended.take())?;
+                let (ended, group) = cell.collect(state.ended.take())?;
+                state.group = group;
                 let script = std::mem::take(&mut state.script);
                 if !script && let Some(failure) = self.wrapper_failure(state) {
                     Self::fail(channel, state, failure)?;
@@ -137,6 +151,7 @@ impl Launcher<'_> {
                 let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
                 let snapshot = state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default();
                 channel.send(&Report::Ended { ended, disk, snapshot })?;
+                state.group = None;
                 // Nobody needs what is left of a job whose files aren't moved, unless there is a hook.
                 let unneeded = |plan: &Plan| !plan.files.transfer && !plan.program.again;
                 if !script
@@ -317,7 +332,7 @@ impl Launcher<'_> {
                 }
                 Ok(None)
             }
-            Order::Measure => Ok(state.cell.as_ref().map(|cell| Report::Measured {
+            Order::Measure => Ok(state.cell.as_mut().map(|cell| Report::Measured {
                 sample: cell.sample(),
                 disk: state.sandbox.as_ref().map(Made::measure).unwrap_or_default(),
                 snapshot: state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default(),
@@ -410,6 +425,7 @@ impl Launcher<'_> {
             knobs: self.knobs,
             privileged: self.privileged,
             supervisor: self.supervisor,
+            slot: self.slot,
             caller_is_submitter: self.caller_is_submitter,
         }
     }
@@ -446,8 +462,9 @@ impl Launcher<'_> {
             Some(files) => files,
             None => stdio::open(plan)?.0,
         };
-        let places = places(plan, sandbox)?;
-        cell::make(plan, places, files, &self.daemon)
+        let places = Places { own_cgroup: true, ..places(plan, sandbox)? };
+        let group = self.group(plan)?;
+        cell::make(plan, places, files, &self.daemon, group)
     }
 
     /// A socket that the job's processes can reach, and its address where they look for it.
@@ -499,6 +516,15 @@ impl Launcher<'_> {
         open().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
     }
 
+    /// The cgroup of a cell that is about to be made, if there is to be one.
+    fn group(&self, plan: &Plan) -> Result<Option<Group>, Failure> {
+        let Some(cgroup) = plan.together.cgroup() else { return Ok(None) };
+        if self.slot.is_none() {
+            cgroup::clean(self.cgroups, self.knobs);
+        }
+        Group::make(cgroup, self.cgroups, self.knobs).map(Some)
+    }
+
     fn launch(&self, state: &mut State) -> Result<i32, Failure> {
         let ready = match state.ready.take() {
             Some(ready) => ready,
@@ -519,8 +545,8 @@ impl Launcher<'_> {
         };
         let plan = Plan { program, ..plan.clone() };
         let files = stdio::open(&plan)?.0;
-        let places = places(&plan, sandbox)?;
-        let cell = cell::make(&plan, places, files, &self.daemon)?.go()?;
+        let places = Places { own_cgroup: true, ..places(&plan, sandbox)? };
+        let cell = cell::make(&plan, places, files, &self.daemon, self.group(&plan)?)?.go()?;
         let pid = cell.pid;
         state.cell = Some(cell);
         state.script = true;
@@ -556,6 +582,7 @@ fn places(plan: &Plan, sandbox: &Made) -> Result<Places, Failure> {
     Ok(Places {
         sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
         root: checked_root(plan)?,
+        own_cgroup: false,
     })
 }
 
@@ -590,8 +617,13 @@ fn wait(channel: &Channel, state: &State) -> Result<Ready, Failure> {
     for running in [&state.running, &state.beside].into_iter().flatten() {
         fds.extend(running.sources().into_iter().map(source));
     }
+    let due = state.cell.as_ref().and_then(|cell| cell.group.as_ref()).map(Group::due);
     loop {
-        match poll(&mut fds, PollTimeout::NONE) {
+        let timeout = due.map_or(PollTimeout::NONE, |due| {
+            let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut fds, timeout) {
             Ok(_) => break,
             Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno).at(Step::Watch, "poll"),

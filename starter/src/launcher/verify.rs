@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use super::sandbox;
 use crate::failure::{Failure, Step};
 use crate::knobs::Knobs;
-use crate::plan::{Account, Plan, Root, named_roots};
+use crate::plan::{Account, Plan, Root, cgroup, named_roots};
 
 /// What the launcher knows itself.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Known<'a> {
     pub(crate) privileged: bool,
     /// The supervisor's process number.
     pub(crate) supervisor: u32,
+    /// The slot's name, if the starter has a slot.
+    pub(crate) slot: Option<&'a str>,
     /// Whether the starter's caller gave the job, so that its files may be opened with the caller's
     /// rights.
     pub(crate) caller_is_submitter: bool,
@@ -26,7 +28,7 @@ pub(crate) struct Known<'a> {
 
 /// Checks a plan against what the launcher knows.
 pub(crate) fn plan(plan: &Plan, known: Known<'_>) -> Result<(), Failure> {
-    let Known { account, knobs, privileged, supervisor, caller_is_submitter } = known;
+    let Known { account, knobs, privileged, supervisor, slot, caller_is_submitter } = known;
     let refuse = |why: &str| Err(Failure::host(Step::Plan, format!("plan refused: {why}")));
     if account != &plan.account {
         return refuse("its account isn't what this machine knows by that name");
@@ -43,6 +45,11 @@ pub(crate) fn plan(plan: &Plan, known: Known<'_>) -> Result<(), Failure> {
     };
     if !submitter {
         return refuse("its files would be opened with somebody else's rights");
+    }
+    if let Some(cgroup) = plan.together.cgroup()
+        && !cgroup::is_own(&cgroup.name, knobs, slot, supervisor)
+    {
+        return refuse("its cgroup would be another slot's");
     }
     if plan.limits.oom_score_adj < 0 {
         return refuse("it would be spared when memory runs out");
@@ -120,6 +127,7 @@ mod tests {
                 privileged: true,
                 user_namespaces: true,
                 scopes: true,
+                cgroups: crate::host::cgroups::Cgroups::None("none here".into()),
                 pid: 77,
                 name: "n".into(),
             },
@@ -144,6 +152,7 @@ mod tests {
                 knobs: &knobs(),
                 privileged: true,
                 supervisor: 77,
+                slot: None,
                 caller_is_submitter: false,
             },
         )

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use classad::ClassAd;
 
 use super::environment::{Surroundings, environment};
-use super::mounts::mounts;
+use super::mounts::{cgroup_mount, mounts};
 use super::{
     Account, Files, Host, InputFile, Limits, Namespaces, PidOne, Plan, Program, Root, Sandbox,
-    Stdio, What, roots,
+    Stdio, What, cgroup, roots,
 };
 use crate::failure::{Failure, Step};
 use crate::job::{Job, Transfer};
@@ -42,16 +42,31 @@ pub(crate) struct Inputs<'a> {
     pub(crate) submitter: Option<Ids>,
 }
 
+impl Inputs<'_> {
+    /// With the machine's name.
+    fn full_slot_name(&self) -> String {
+        self.machine.eval_string("Name").unwrap_or_else(|| self.slot.to_owned())
+    }
+}
+
 /// Makes the plan, or says why there can't be one.
 pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     let Inputs { job, knobs, host, account, .. } = &inputs;
     let root = roots::choose(job, knobs, &host.name)?;
     let (namespaces, not_applied) = namespaces(knobs, host, &root)?;
-    let (mounts, directories) = if namespaces.mount {
+    let slot = match inputs.pool {
+        true => inputs.full_slot_name(),
+        false => host.pid.to_string(),
+    };
+    let together = cgroup::together(job, knobs, inputs.machine, &host.cgroups, &slot)?;
+    let (mut mounts, directories) = if namespaces.mount {
         mounts(job, knobs, &root, &namespaces)?
     } else {
         (Vec::new(), Vec::new())
     };
+    if namespaces.mount && namespaces.cgroup && together.cgroup().is_some() {
+        mounts.push(cgroup_mount());
+    }
 
     let sandbox = Sandbox {
         pool: inputs.pool,
@@ -120,6 +135,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         mounts,
         files,
         limits,
+        together,
         program,
         not_applied,
     })

@@ -3,6 +3,7 @@
 //! A plan is made by a pure function of the job, the knobs, the host and the account. The supervisor
 //! makes it, `cloister plan` prints it, the launcher checks and executes it from top to bottom.
 
+pub(crate) mod cgroup;
 mod environment;
 mod identity;
 mod limits;
@@ -12,12 +13,13 @@ mod resources;
 mod roots;
 mod show;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use cgroup::Together;
 pub(crate) use environment::matches;
 pub(crate) use identity::choose_account;
 pub(crate) use limits::Limits;
@@ -25,6 +27,7 @@ pub(crate) use make::{Inputs, make};
 pub(crate) use mounts::{Mount, What};
 pub(crate) use roots::{NamedRoot, named_roots};
 
+use crate::host::cgroups::Cgroups;
 use crate::knobs::Knobs;
 use crate::sys::privilege::Ids;
 
@@ -37,6 +40,8 @@ pub(crate) struct Host {
     pub(crate) user_namespaces: bool,
     /// Whether the kernel has Landlock scopes (Linux 6.12).
     pub(crate) scopes: bool,
+    /// Where jobs' cgroups are made.
+    pub(crate) cgroups: Cgroups,
     /// This starter's process number; names the sandbox.
     pub(crate) pid: u32,
     /// The machine's name, for messages.
@@ -234,6 +239,8 @@ pub(crate) struct Plan {
     pub(crate) files: Files,
     /// Limits and priorities.
     pub(crate) limits: Limits,
+    /// Its cgroup.
+    pub(crate) together: Together,
     /// The program.
     pub(crate) program: Program,
     /// Isolation that was wanted by default and can't be had here, each with the reason.
@@ -250,6 +257,7 @@ impl Plan {
             ("ipc", n.ipc),
             ("uts", n.uts),
             ("cgroup", n.cgroup),
+            ("limits", self.together.cgroup().is_some()),
             ("net", n.net),
             ("user", n.user),
             ("chroot", matches!(self.root, Root::Named(_))),

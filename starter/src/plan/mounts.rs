@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Namespaces, PidOne, Root};
 use crate::failure::{Failure, Step};
+use crate::host::cgroups;
 use crate::job::Job;
 use crate::knobs::Knobs;
 
@@ -36,6 +37,17 @@ pub(crate) enum What {
     Processes,
     /// The machine's /sys, read-only.
     System,
+    /// The tree of cgroups from the job's own on, read-only.
+    Cgroup,
+}
+
+/// The job sees its own cgroup, with its limits and what it uses, where the machine has all of them.
+pub(super) fn cgroup_mount() -> Mount {
+    Mount {
+        target: cgroups::ROOT.into(),
+        what: What::Cgroup,
+        why: "other jobs' cgroups are out of sight".to_owned(),
+    }
 }
 
 /// The list, and the directories that the sandbox must have for it.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Account, Mount, Namespaces, PidOne, Plan, Root, Stdio, What};
+use super::{Account, Mount, Namespaces, PidOne, Plan, Root, Stdio, Together, What};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,8 +30,20 @@ impl fmt::Display for Plan {
             l.oom_score_adj,
             l.umask
         )?;
+        if let Some(kib) = l.disk_kib {
+            writeln!(f, "limit      disk {kib} KiB")?;
+        }
         if !l.cpus.is_empty() {
             writeln!(f, "cpus       {:?}", l.cpus)?;
+        }
+        match &self.together {
+            Together::In(cgroup) => {
+                writeln!(f, "cgroup     {}", cgroup.name)?;
+                for (file, value) in cgroup.settings() {
+                    writeln!(f, "limit      {file} {value}")?;
+                }
+            }
+            Together::No(why) => writeln!(f, "cgroup     none: {why}")?,
         }
         writeln!(f, "rights     no_new_privs, no capability, only descriptors 0, 1 and 2")?;
         for (name, stdio) in ["stdin", "stdout", "stderr"].iter().zip(&self.program.stdio) {
@@ -124,6 +136,7 @@ impl fmt::Display for Mount {
                 write!(f, "{target} <- new /dev: null zero full random urandom tty pts shm")
             }
             What::Processes => write!(f, "{target} <- new proc (nosuid, nodev, noexec)"),
+            What::Cgroup => write!(f, "{target} <- the own cgroup (read-only)"),
             What::System => write!(f, "{target} <- the machine's /sys (read-only)"),
         }?;
         write!(f, "   [{}]", self.why)

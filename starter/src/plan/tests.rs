@@ -23,7 +23,14 @@ fn knobs_with(lines: &str) -> Knobs {
 }
 
 fn host() -> Host {
-    Host { privileged: true, user_namespaces: true, scopes: true, pid: 77, name: "node1".into() }
+    Host {
+        privileged: true,
+        user_namespaces: true,
+        scopes: true,
+        cgroups: Cgroups::None("none here".into()),
+        pid: 77,
+        name: "node1".into(),
+    }
 }
 
 fn plan_on(host: &Host, job: &Job, knobs: &Knobs) -> Result<Plan, crate::failure::Failure> {
@@ -45,6 +52,11 @@ fn plan_on(host: &Host, job: &Job, knobs: &Knobs) -> Result<Plan, crate::failure
 
 fn plan(job: &Job, knobs: &Knobs) -> Plan {
     plan_on(&host(), job, knobs).unwrap()
+}
+
+/// Some plan or other, for tests elsewhere.
+pub(crate) fn any() -> Plan {
+    plan(&job(""), &knobs())
 }
 
 fn targets(plan: &Plan) -> Vec<&str> {

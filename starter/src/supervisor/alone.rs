@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use classad::ClassAd;
 use nix::sys::signal::Signal;
 
-use super::{Desk, describe, unexpected};
+use super::{Desk, describe, log_plan, memory, unexpected};
 use crate::failure::{Failure, Step};
 use crate::host::run_as;
 use crate::job::Job;
@@ -93,10 +93,7 @@ impl Supervisor<'_> {
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job)?;
         self.watch.planned(&plan);
-        tracing::info!("isolation: {}", plan.applied().join(" "));
-        for item in &plan.not_applied {
-            tracing::warn!("isolation not applied: {item}");
-        }
+        log_plan(&plan);
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
         let plan = progress.plan.insert(plan);
         let mut end = End { killed: false, soft: Some(job.kill_signal), hard: None };
@@ -133,6 +130,9 @@ impl Supervisor<'_> {
             progress.wall = start.elapsed();
         }
         tracing::info!("Process exited, pid={pid}, {}", describe(&ended));
+        if let Some(failure) = memory::failure(&ended, plan, self.knobs, end.killed) {
+            return Err(failure);
+        }
         if let Some(hooks) = &hooks {
             self.exit_hook(hooks, &job, end.killed)?;
         }

@@ -7,6 +7,7 @@
 mod alone;
 mod alone_hooks;
 mod desk;
+mod memory;
 pub(crate) mod pool;
 mod signals;
 
@@ -16,6 +17,19 @@ pub(crate) use signals::Signals;
 
 use crate::failure::{Failure, Step};
 use crate::launcher::message::{Ended, Report, Status};
+use crate::plan::{Plan, Together};
+
+/// Notes what isolation and limits a job gets.
+fn log_plan(plan: &Plan) {
+    tracing::info!("isolation: {}", plan.applied().join(" "));
+    match &plan.together {
+        Together::In(cgroup) => tracing::info!("limits: cgroup {}", cgroup.name),
+        Together::No(why) => tracing::info!("no limits by cgroup: {why}"),
+    }
+    for item in &plan.not_applied {
+        tracing::warn!("isolation not applied: {item}");
+    }
+}
 
 fn unexpected(report: &Report) -> Failure {
     Failure::host(Step::Internal, format!("the launcher answered out of order: {report:?}"))

@@ -1,7 +1,7 @@
 //! `clone3` as a fork: a child in new namespaces, held by a descriptor instead of a number.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::sched::CloneFlags;
 use nix::unistd::Pid;
@@ -14,6 +14,9 @@ pub(crate) struct Child {
     /// Readable (poll) once the child has ended.
     pub(crate) pidfd: OwnedFd,
 }
+
+/// `CLONE_INTO_CGROUP`, which has no place in the flags of the older call.
+const INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Which side of the fork the caller woke up on.
 #[derive(Debug)]
@@ -29,11 +32,23 @@ pub(crate) enum Side {
 /// Works like `fork(2)`: the child runs on a copy of the caller's memory. glibc's fork handlers do
 /// not run, which is harmless here because this program never has a second thread.
 pub(crate) fn fork(namespaces: CloneFlags) -> io::Result<Side> {
+    fork_into(namespaces, None)
+}
+
+/// The same, with the child in another cgroup from its first moment.
+pub(crate) fn fork_into(
+    namespaces: CloneFlags,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<Side> {
     let mut pidfd: libc::c_int = -1;
     let flags = namespaces.bits() | libc::CLONE_PIDFD;
     // SAFETY: all-zero is a valid `clone_args`; it is a plain struct of integers.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = u64::from(flags.cast_unsigned());
+    if let Some(cgroup) = cgroup {
+        args.flags |= INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    }
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
     args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
     // SAFETY: `args` and `pidfd` outlive the call. No stack is given and CLONE_VM is never set, so

@@ -72,7 +72,7 @@ impl Machine {
     /// What can be read; the first thing that makes every job fail is an error.
     fn look(config: Config, complaints: &mut Vec<String>) -> Result<Self, Failure> {
         let knobs = Knobs::read(&config)?;
-        let host = host::look()?;
+        let host = host::look(&knobs)?;
         host::kernel().map_err(|why| Failure::host(Step::Configuration, why))?;
         let daemon = host::daemon_account(&knobs, &host)?;
         if knobs.execute.as_os_str().is_empty() {

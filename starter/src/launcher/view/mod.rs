@@ -46,6 +46,8 @@ pub(crate) struct Places {
     pub(crate) sandbox: Identity,
     /// The named root, if the plan has one.
     pub(crate) root: Option<Identity>,
+    /// Whether this is for a process in the job's cgroup, which is then all it sees of them.
+    pub(crate) own_cgroup: bool,
 }
 
 /// The identity of a directory, to find it again in another mount namespace, where the descriptors
@@ -109,8 +111,10 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
                 view.own_sandbox_only(plan, own_sandbox.as_fd(), beside)
             }
             What::Memory => memory("1777").and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
-            What::Devices => devices::filesystem(!plan.namespaces.user)
-                .and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
+            What::Devices => devices::filesystem().and_then(|fs| {
+                view.mount(fs.as_fd(), &mount.target)?;
+                devices::fill(&fs, !plan.namespaces.user)
+            }),
             // Without what is mounted below, such as cgroups. In a user namespace the kernel hands
             // out a mount only together with those.
             What::System => copy_tree(system.as_fd(), plan.namespaces.user)
@@ -119,6 +123,10 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
                     restrict(copy.as_fd(), deny, true).map(|()| copy)
                 })
                 .and_then(|copy| view.mount(copy.as_fd(), &mount.target)),
+            // Who only moves files has no use for it.
+            What::Cgroup if !places.own_cgroup => Ok(()),
+            What::Cgroup => new_filesystem("cgroup2", &[], HARMLESS | Deny::WRITE | Deny::EXEC)
+                .and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
             // Needs a process of the new PID namespace; only the place is prepared here.
             What::Processes => view.place_for_processes(plan, &mount.target, proc.as_fd()),
         }
@@ -370,7 +378,6 @@ impl View {
             return Ok(place);
         }
         let rebuilt = rebuild(place.as_fd())?;
-        attach(rebuilt.as_fd(), place.as_fd())?;
         if path == Path::new("/") {
             self.root = rebuilt.try_clone()?;
         }
@@ -379,13 +386,14 @@ impl View {
     }
 }
 
-/// A memory file system with the same entries as a directory: directories and files are bound,
-/// links are made again.
+/// Covers a directory by a memory file system with the same entries: directories and files are bound,
+/// links are made again. It is attached first, because Linux before 6.15 attaches nothing to what isn't.
 fn rebuild(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let copy = new_filesystem("tmpfs", &[("mode", "0755")], HARMLESS)?;
     fchmod_path(copy.as_fd(), fstat(dir)?.st_mode)?;
     let readable =
         openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    attach(copy.as_fd(), dir)?;
     let mut count = 0;
     for entry in Dir::read_from(&readable)? {
         let entry = entry?;

@@ -17,6 +17,7 @@ use crate::report::ad::{exit, isolation, seconds};
 use crate::report::{Disk, Sample};
 use crate::{abilities, version};
 
+use super::super::memory;
 use super::ending::Ending;
 use super::monitors;
 
@@ -211,6 +212,12 @@ impl Figures {
     /// How the job ended, if it has.
     fn status(&self) -> Option<Status> {
         self.ended.as_ref().map(|(ended, _)| ended.status)
+    }
+
+    /// What becomes of the job if it was killed for its memory; `asked`: it was to end anyway.
+    pub(super) fn out_of_memory(&self, plan: &Plan, knobs: &Knobs, asked: bool) -> Option<Failure> {
+        let (ended, _) = self.ended.as_ref()?;
+        memory::failure(ended, plan, knobs, asked)
     }
 
     /// An update while the job runs, and the first one after its end.

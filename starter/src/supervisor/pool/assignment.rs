@@ -9,7 +9,7 @@ use classad::ClassAd;
 use condor_cedar::session::{ClaimId, Session};
 use zeroize::Zeroizing;
 
-use super::super::unexpected;
+use super::super::{log_plan, unexpected};
 use super::guidance::Advice;
 use super::scripts::Scripts;
 use super::{Broken, Pool, Stage, ads};
@@ -133,10 +133,7 @@ impl Pool<'_> {
             unnamed_output: Stdio::Null,
             pool: true,
         })?;
-        tracing::info!("isolation: {}", plan.applied().join(" "));
-        for item in &plan.not_applied {
-            tracing::warn!("isolation not applied: {item}");
-        }
+        log_plan(&plan);
         Ok(plan)
     }
 

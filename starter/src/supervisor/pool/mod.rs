@@ -14,6 +14,7 @@ mod checkpoint;
 mod chirp;
 mod credentials;
 mod deferral;
+mod disk;
 mod ending;
 mod guidance;
 mod hooks;
@@ -253,6 +254,11 @@ impl<'a> Pool<'a> {
             let reaped = figures.reaped(self.knobs, &self.ending, self.release);
             self.update(reaped)?;
         }
+        // Nothing of such a job is worth having.
+        let figures = self.figures.as_ref();
+        if let Some(failure) = figures.and_then(|f| f.out_of_memory(plan, self.knobs, !by_itself)) {
+            return Err(failure.into());
+        }
         if by_itself {
             self.after(job, scripts, ended)?;
         }
@@ -352,7 +358,7 @@ impl<'a> Pool<'a> {
         self.suspend()?;
         self.peeking.of = Some((job.clone(), plan.clone()));
         self.peeking.over = false;
-        let ended = self.running(job)?;
+        let ended = self.running(job, disk::Watch::new(plan.limits.disk_kib))?;
         self.stage = Stage::Quiet;
         self.chirp = None;
         self.peeking.of = None;
@@ -362,7 +368,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Waits for the end of the job, and reports on it meanwhile.
-    fn running(&mut self, job: &Job) -> Result<Status, Broken> {
+    fn running(&mut self, job: &Job, mut space: disk::Watch) -> Result<Status, Broken> {
         let interval =
             |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
@@ -385,11 +391,17 @@ impl<'a> Pool<'a> {
                     if let Some(figures) = &mut self.figures {
                         figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         figures.look(sample, disk);
-                        let ad = figures.running(self.knobs);
-                        self.update_hook(job, &ad)?;
-                        match self.update(ad) {
-                            Err(Broken::Lost(lost)) => self.lose(lost)?,
-                            result => result?,
+                        let failure = space.failure(disk);
+                        if failure.is_some() || !std::mem::take(&mut space.quiet) {
+                            let ad = figures.running(self.knobs);
+                            self.update_hook(job, &ad)?;
+                            match self.update(ad) {
+                                Err(Broken::Lost(lost)) => self.lose(lost)?,
+                                result => result?,
+                            }
+                        }
+                        if let Some(failure) = failure.filter(|_| !self.ending.is_under_way()) {
+                            return Err(failure.into());
                         }
                     }
                     continue;
@@ -410,6 +422,9 @@ impl<'a> Pool<'a> {
                 self.desk.order(&Order::Measure)?;
                 let usual = interval(self.knobs.starter_update_interval);
                 due = Instant::now() + self.tie.update_interval(usual);
+            } else if space.is_due() {
+                self.desk.order(&Order::Measure)?;
+                space.quiet = true;
             }
             match self.serve(job) {
                 Err(Broken::Lost(lost)) => self.lose(lost)?,
@@ -418,7 +433,8 @@ impl<'a> Pool<'a> {
             // One may have come while the shadow was waited for.
             if !self.desk.has_report() && !self.has_newcomer() {
                 let tokens = self.tokens_due.unwrap_or(due);
-                self.wait_also(Some(due.min(tokens)), !self.is_away())?;
+                let next = space.due().map_or(due, |look| look.min(due)).min(tokens);
+                self.wait_also(Some(next), !self.is_away())?;
             }
         }
     }

@@ -45,6 +45,7 @@ impl Place {
                 privileged: true,
                 user_namespaces: true,
                 scopes: true,
+                cgroups: crate::host::cgroups::Cgroups::None("none here".into()),
                 pid: 7,
                 name: "n".into(),
             },
