@@ -17,7 +17,7 @@ use crate::failure::{Context, Failure, Step};
 use crate::plan::Plan;
 use crate::report::{Disk, Sample, Usage};
 use crate::sys::process;
-use crate::transfer::{Delivered, Destination, Source, Stats};
+use crate::transfer::{Delivered, Destination, Source, Stats, Told};
 
 /// The largest message in bytes: a plan whose arguments and environment are as large as the kernel
 /// takes (2 MiB), with the job ad, fits easily.
@@ -86,6 +86,8 @@ pub(crate) enum Report {
         /// What the startd has last said of the slot, as it wrote it; empty if nothing.
         snapshot: Vec<u8>,
     },
+    /// What plugins did for a transfer, whose end follows.
+    Plugins(Told),
     /// Output is where it belongs.
     Delivered(Delivered),
     /// An order could not be carried out.

@@ -10,6 +10,7 @@ use condor_cedar::session::{ClaimId, Session};
 use zeroize::Zeroizing;
 
 use super::super::unexpected;
+use super::plugins::Plugins;
 use super::{Broken, Pool, Stage, ads};
 use crate::failure::{Failure, Step};
 use crate::host::{self, run_as};
@@ -73,6 +74,7 @@ impl Pool<'_> {
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
+        self.plugins = Plugins::of(self, &job, &plan, &machine.slot, shadow);
         self.fetch(&job, &plan, peer.as_deref())?;
         let mut first = ads::provisioned(&machine.slot, &plan);
         self.tell(&Call::JobUpdate(&first))?;
@@ -164,8 +166,11 @@ impl Pool<'_> {
         })?;
         self.stop_if_asked()?;
         let name = job.cmd.file_name().map(|name| name.to_string_lossy().into_owned());
-        let input =
-            Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
+        let input = Input {
+            sandbox: plan.sandbox.path(),
+            program: name.filter(|_| transfer.executable),
+            plugins: self.plugins.settings.clone(),
+        };
         self.stage = Stage::Fetching;
         Ok(self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?)
     }
@@ -177,6 +182,7 @@ impl Pool<'_> {
         }
         let report = self.report();
         self.stage = Stage::Quiet;
+        self.tell_results("Input")?;
         // What was ended on purpose is no failure.
         self.stop_if_asked()?;
         match report? {

@@ -12,6 +12,7 @@ mod assignment;
 mod ending;
 mod monitors;
 mod output;
+mod plugins;
 mod streams;
 mod wait;
 
@@ -24,6 +25,7 @@ use condor_cedar::blocking::Stream;
 use self::ads::Figures;
 use self::assignment::{Assignment, ShadowHost};
 use self::ending::Ending;
+use self::plugins::Plugins;
 use self::output::{Wanted, wanted_of_ended};
 use self::streams::Streamed;
 use super::{Desk, describe, unexpected};
@@ -62,6 +64,7 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
+    plugins: Plugins,
     /// The job is not to run just now.
     suspended: bool,
     /// The job's standard files that go over the shadow while it runs.
@@ -137,6 +140,7 @@ impl<'a> Pool<'a> {
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
+            plugins: Plugins::default(),
             suspended: false,
             asked: false,
             streams: Vec::new(),

@@ -110,6 +110,7 @@ impl Pool<'_> {
         loop {
             match self.desk.report() {
                 Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(Report::Plugins(told)) => self.plugins_told(&told),
                 Some(report) => return Ok(report),
                 None => self.wait(None)?,
             }

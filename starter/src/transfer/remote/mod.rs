@@ -23,7 +23,9 @@ mod goahead;
 mod item;
 mod moving;
 mod select;
+mod store;
 mod source;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -37,9 +39,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub(crate) use self::ack::Stats;
+pub(crate) use self::targets::Targets;
 pub(crate) use self::moving::{Transferring, begin_delivery, begin_fetch};
 use self::{deliver::deliver, fetch::fetch};
 use super::Catalogue;
+use super::plugins::Settings;
 
 /// The shadow, and how to talk to it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -76,6 +80,8 @@ pub(crate) struct Input {
     pub(crate) sandbox: PathBuf,
     /// The name that the program arrives under; it becomes executable. `None`: it isn't sent.
     pub(crate) program: Option<String>,
+    /// How files with URLs are fetched; `None`: there are none.
+    pub(crate) plugins: Option<Settings>,
 }
 
 /// What was fetched.
@@ -85,8 +91,6 @@ pub(crate) struct Fetched {
     pub(crate) catalogue: Catalogue,
     /// Files and bytes.
     pub(crate) stats: Stats,
-    /// Names and URLs that a plugin should fetch.
-    pub(crate) urls: Vec<(String, String)>,
 }
 
 /// What is delivered.
@@ -112,6 +116,10 @@ pub(crate) struct Output {
     pub(crate) core: Option<Core>,
     /// How far links may lead.
     pub(crate) reach: Reach,
+    /// What goes to URLs.
+    pub(crate) urls: Targets,
+    /// How that is done; `None`: nothing goes there.
+    pub(crate) plugins: Option<Settings>,
 }
 
 /// Names of a core file.

@@ -1,0 +1,1 @@
+//! Plugins as programs that do what they must not.
