@@ -39,20 +39,20 @@ pub(crate) enum Destination {
     /// The submitter's files on this machine, as the plan has them.
     Here,
     /// The shadow.
-    Shadow(Box<Peer>, Output),
+    Shadow(Box<Peer>, Box<Output>),
 }
 
 impl Source {
     /// Whether plugins may have to be run.
     pub(crate) fn runs_plugins(&self) -> bool {
-        matches!(self, Self::Shadow(_, input) if runs(input.plugins.as_ref()))
+        matches!(self, Self::Shadow(_, input) if runs(input.plugins.as_deref()))
     }
 }
 
 impl Destination {
     /// Whether plugins may have to be run.
     pub(crate) fn runs_plugins(&self) -> bool {
-        matches!(self, Self::Shadow(_, output) if runs(output.plugins.as_ref()))
+        matches!(self, Self::Shadow(_, output) if runs(output.plugins.as_deref()))
     }
 }
 

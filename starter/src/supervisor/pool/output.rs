@@ -53,7 +53,7 @@ impl Pool<'_> {
             if self.ending.how == Some(How::Hard) {
                 break;
             }
-            let destination = Destination::Shadow(Box::new(peer.clone()), output.clone());
+            let destination = Destination::Shadow(Box::new(peer.clone()), Box::new(output.clone()));
             self.stage = Stage::Delivering;
             self.desk.order(&Order::Deliver(destination))?;
             let report = self.report();

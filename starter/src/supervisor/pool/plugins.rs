@@ -23,7 +23,7 @@ const LARGEST_RECORD: u64 = 5_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Plugins {
     /// `None`: it has no URLs.
-    pub(super) settings: Option<PluginSettings>,
+    pub(super) settings: Option<Box<PluginSettings>>,
     /// Results that the shadow hasn't heard of.
     results: Vec<Expr>,
     /// For the record: who the job is.
@@ -48,7 +48,7 @@ impl Plugins {
         };
         let modern = shadow.is_some_and(|release| release >= MODERN);
         let settings = job.transfer.as_ref().and_then(|_| {
-            PluginSettings::of(pool.knobs, &job.ad, machine, variables, modern)
+            PluginSettings::of(pool.knobs, &job.ad, machine, variables, modern).map(Box::new)
         });
         let mut ad = ClassAd::new();
         ad.insert("JobClusterId", job.cluster);

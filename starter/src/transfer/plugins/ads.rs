@@ -65,14 +65,18 @@ mod tests {
     #[test]
     fn ads_follow_each_other() {
         assert_eq!(names("[ a = \"1\" ][a=\"2\";]\n   [\n a = \"3\"\n]\n   "), ["1", "2", "3"]);
-        assert_eq!(names("[ a = \"]\\\"[\"; b = [ c = { [ d = 1 ] } ]; ] [a=\"2\"]"), ["]\"[", "2"]);
+        assert_eq!(
+            names("[ a = \"]\\\"[\"; b = [ c = { [ d = 1 ] } ]; ] [a=\"2\"]"),
+            ["]\"[", "2"]
+        );
         assert_eq!(names("[ a = \"1\" // ]\n ] [ 'b]' = 1; a /* ] */ = \"2\" ]"), ["1", "2"]);
     }
 
     #[test]
     fn what_is_no_ad_ends_it() {
         assert_eq!(names("[ a = \"1\" ] [ a = ] [ a = \"3\" ]"), ["1"]);
-        for text in ["", "    ", "[", "]", "[ a = \"1\" ", "[ a = \"]", "a = 1\n", "[ /* ", "[ \\"] {
+        for text in ["", "    ", "[", "]", "[ a = \"1\" ", "[ a = \"]", "a = 1\n", "[ /* ", "[ \\"]
+        {
             assert_eq!(names(text), [""; 0], "{text}");
         }
     }

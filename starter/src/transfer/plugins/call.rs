@@ -106,7 +106,9 @@ fn input_file(settings: &Settings, version: i64, pairs: &[Pair]) -> String {
             text.push('\n');
         }
     } else if version == 2 {
-        for (name, expr) in data("PluginData").into_iter().chain(for_schemes().map(|(_, found)| found)) {
+        for (name, expr) in
+            data("PluginData").into_iter().chain(for_schemes().map(|(_, found)| found))
+        {
             common.insert(name, expr);
         }
     }
@@ -166,7 +168,10 @@ mod tests {
         let names: Vec<_> = made.start.variables.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["A_B", "_CONDOR_JOB_AD", "_CONDOR_MACHINE_AD", "X509_USER_PROXY"]);
         let (name, content) = made.input.unwrap();
-        assert_eq!((name.as_str(), made.output.as_deref()), (".a_plugin.in", Some(".a_plugin.out")));
+        assert_eq!(
+            (name.as_str(), made.output.as_deref()),
+            (".a_plugin.in", Some(".a_plugin.out"))
+        );
         let found = ads::sequence(&content);
         assert_eq!(found.len(), 4);
         assert!(found[0].contains("PluginData") && found[0].len() == 1);

@@ -61,7 +61,11 @@ pub(crate) struct Caller<'a> {
 
 impl<'a> Caller<'a> {
     /// `settings`: `None` for a job that names no URLs, of which none should come.
-    pub(crate) fn new(settings: Option<&'a Settings>, sandbox: &Path, lines: Option<&'a Lines>) -> Self {
+    pub(crate) fn new(
+        settings: Option<&'a Settings>,
+        sandbox: &Path,
+        lines: Option<&'a Lines>,
+    ) -> Self {
         Self { settings, sandbox: sandbox.to_owned(), lines, ..Self::default() }
     }
 
@@ -112,7 +116,8 @@ impl<'a> Caller<'a> {
             Some(Ok(index)) => index,
             Some(Err(fault)) => {
                 let error = Some(fault.text.clone());
-                let failed = |upload: &Upload| Uploaded { upload: upload.clone(), error: error.clone() };
+                let failed =
+                    |upload: &Upload| Uploaded { upload: upload.clone(), error: error.clone() };
                 return (uploads.iter().map(failed).collect(), Err(fault));
             }
         };
@@ -122,7 +127,9 @@ impl<'a> Caller<'a> {
             let error = match (ads.iter().find(says), &outcome) {
                 (_, Ok(())) => None,
                 (Some(ad), _) if ad.eval_bool("TransferSuccess") == Some(true) => None,
-                (Some(ad), Err(fault)) => Some(ad.eval_string("TransferError").unwrap_or(fault.text.clone())),
+                (Some(ad), Err(fault)) => {
+                    Some(ad.eval_string("TransferError").unwrap_or_else(|| fault.text.clone()))
+                }
                 (None, Err(fault)) => Some(fault.text.clone()),
             };
             Uploaded { upload: upload.clone(), error }
@@ -252,7 +259,8 @@ impl<'a> Caller<'a> {
         pair: &Pair,
     ) -> (Option<ClassAd>, Result<(), Fault>) {
         let label = plugin.path.to_string_lossy();
-        let call = call::call(settings, plugin, &self.sandbox, direction, std::slice::from_ref(pair));
+        let call =
+            call::call(settings, plugin, &self.sandbox, direction, std::slice::from_ref(pair));
         let ran = match self.run(direction, plugin, settings, call) {
             Ok(ran) => ran,
             Err(failure) => return (None, Err(machine(failure))),
@@ -282,9 +290,9 @@ impl<'a> Caller<'a> {
             Loudness::Debug,
             format!("FILETRANSFER: invoking: {} {}", plugin.path.display(), shown.join(" ")),
         );
-        let line = self.lines.and_then(|lines| {
-            if plugin.own { lines.own.as_ref() } else { lines.site.as_ref() }
-        });
+        let line = self
+            .lines
+            .and_then(|lines| if plugin.own { lines.own.as_ref() } else { lines.site.as_ref() });
         let line = line.ok_or_else(|| direction.host("nobody runs plugins here"))?;
         let ran = line.run(direction, vec![call], settings.lifetime)?;
         ran.into_iter().next().ok_or_else(|| direction.host("a plugin was not run"))

@@ -76,13 +76,18 @@ mod tests {
         };
         assert_eq!(protocol(""), Protocol::Single);
         assert_eq!(protocol("MultipleFileSupport = True"), Protocol::Multiple(2));
-        assert_eq!(protocol("MultipleFileSupport = True\nProtocolVersion = 1000"), Protocol::Multiple(2));
+        assert_eq!(
+            protocol("MultipleFileSupport = True\nProtocolVersion = 1000"),
+            Protocol::Multiple(2)
+        );
         assert_eq!(protocol("ProtocolVersion = 0"), Protocol::Single);
     }
 
     #[test]
     fn without_a_scheme_it_is_no_plugin() {
-        for text in [&b""[..], b"\0\xff", b"A = 1\n", b"SupportedMethods = \"\"\n", b"SupportedMethods = 3"] {
+        for text in
+            [&b""[..], b"\0\xff", b"A = 1\n", b"SupportedMethods = \"\"\n", b"SupportedMethods = 3"]
+        {
             assert!(Capability::parse(text).is_none());
         }
     }

@@ -91,7 +91,11 @@ impl Helpers {
 impl Lines {
     /// The descriptors, to be kept by the transfer process.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        [&self.site, &self.own].into_iter().flatten().map(|line| line.channel.stream().as_fd()).collect()
+        [&self.site, &self.own]
+            .into_iter()
+            .flatten()
+            .map(|line| line.channel.stream().as_fd())
+            .collect()
     }
 }
 
@@ -203,5 +207,19 @@ impl Line {
             Answer::Ran(ran) if ran.len() == count => Ok(ran),
             _ => Err(gone()),
         }
+    }
+}
+
+#[cfg(test)]
+impl Lines {
+    /// To a thread in place of a process, for plugins of the machine and of the job.
+    pub(crate) fn to_a_thread(dir: &Path) -> Self {
+        let line = || {
+            let (line, end) = Channel::pair().unwrap();
+            let dir = File::open(dir).unwrap();
+            std::thread::spawn(move || serve(&end, &dir));
+            Some(Line { channel: line, greeted: Cell::new(false) })
+        };
+        Self { site: line(), own: line() }
     }
 }

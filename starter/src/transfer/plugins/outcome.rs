@@ -70,7 +70,8 @@ impl Called<'_> {
     /// Of a call that leaves its results in a file.
     pub(super) fn judge(&self, ran: &Ran, ads: &[ClassAd], output: &Path) -> Result<(), Fault> {
         let label = self.label;
-        let mut errors: Vec<String> = ads.iter().filter_map(|ad| self.complaint(ran.end, ad)).collect();
+        let mut errors: Vec<String> =
+            ads.iter().filter_map(|ad| self.complaint(ran.end, ad)).collect();
         match ran.end {
             End::NotExecuted(errno) => return Err(self.not_executed(errno)),
             End::TimedOut => errors.push(self.timed_out()),
@@ -109,7 +110,8 @@ impl Called<'_> {
                     End::Signaled(signal) => format!("exit by signal {signal}"),
                     end => format!("non-zero exit ({})", code(end)),
                 };
-                let shown = url::shown(&ad.eval_string("TransferUrl").unwrap_or(url.to_owned()));
+                let shown =
+                    url::shown(&ad.eval_string("TransferUrl").unwrap_or_else(|| url.to_owned()));
                 format!("{how} from {label}. |Error: {} ( URL file = {shown} )|", self.reason(ad))
             }
         };
@@ -193,7 +195,8 @@ mod tests {
     }
 
     const GOOD: &str = "[ TransferSuccess = true; TransferUrl = \"x://a\" ]";
-    const BAD: &str = "[ TransferSuccess = false; TransferError = \"no\"; TransferUrl = \"x://b?s\" ]";
+    const BAD: &str =
+        "[ TransferSuccess = false; TransferError = \"no\"; TransferUrl = \"x://b?s\" ]";
 
     #[test]
     fn success_is_exit_code_and_word() {

@@ -81,7 +81,10 @@ impl Probe<'_> {
                 running.kill();
                 // One that the kernel can't end isn't waited for, lest the startd wait, too.
                 std::mem::forget(running);
-                return Err(Failure::host(Step::Internal, "transfer plugins gave no answer in time"));
+                return Err(Failure::host(
+                    Step::Internal,
+                    "transfer plugins gave no answer in time",
+                ));
             }
             let mut fds = running.sources().map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
@@ -125,7 +128,10 @@ impl Probe<'_> {
         for scheme in &own.schemes {
             let Some(url) = self.tests.get(&scheme.to_ascii_lowercase()) else { continue };
             let plugin = Plugin::new(path.to_owned(), own.protocol, &own.schemes);
-            let tried = self.knobs.execute.join(format!("test_file_transfer.{}", rustix::process::getpid().as_raw_nonzero()));
+            let tried = self
+                .knobs
+                .execute
+                .join(format!("test_file_transfer.{}", rustix::process::getpid().as_raw_nonzero()));
             let outcome = fetched(settings, &plugin, &tried, url, patience);
             let _ = std::fs::remove_dir_all(&tried);
             if let Err(why) = outcome {

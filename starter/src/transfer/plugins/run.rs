@@ -16,7 +16,9 @@ use nix::sched::CloneFlags;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat, openat, unlinkat,
+};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
@@ -114,16 +116,23 @@ pub(crate) fn run_all(
 /// Waits for something to happen; whether nobody is interested any more.
 fn wait(running: &[Running], left: Duration, until: Option<BorrowedFd<'_>>) -> bool {
     let source = |fd| PollFd::new(fd, PollFlags::POLLIN);
-    let mut fds: Vec<PollFd<'_>> = until.into_iter().map(|fd| PollFd::new(fd, PollFlags::empty())).collect();
+    let mut fds: Vec<PollFd<'_>> =
+        until.into_iter().map(|fd| PollFd::new(fd, PollFlags::empty())).collect();
     for one in running {
         fds.extend(one.child.iter().map(|child| source(child.pidfd.as_fd())));
-        fds.extend(one.voice.iter().filter(|_| one.child.is_some()).map(|pipe| source(pipe.as_fd())));
+        fds.extend(
+            one.voice.iter().filter(|_| one.child.is_some()).map(|pipe| source(pipe.as_fd())),
+        );
     }
     // Rounded up, so that the last round doesn't spin.
-    let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+    let timeout =
+        PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
     let _ = poll(&mut fds, timeout);
     until.is_some()
-        && fds.first().and_then(PollFd::revents).is_some_and(|events| events.contains(PollFlags::POLLHUP))
+        && fds
+            .first()
+            .and_then(PollFd::revents)
+            .is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
 /// Ends everything that is left below this process: where it is the first of a PID namespace, all

@@ -213,7 +213,9 @@ mod tests {
 
     #[test]
     fn jobs_without_urls_have_none() {
-        for job in ["", "TransferInput = \"a,b/c\"\n", "TransferOutputRemaps = \"a=/b\"\nOut = \"x\"\n"] {
+        for job in
+            ["", "TransferInput = \"a,b/c\"\n", "TransferOutputRemaps = \"a=/b\"\nOut = \"x\"\n"]
+        {
             assert!(settings("", job).is_none(), "{job}");
         }
         for job in [

@@ -75,22 +75,18 @@ pub(super) fn questions(settings: &Settings) -> Vec<Start> {
 impl Table {
     /// From what the machine's plugins have answered, and from what the job says of its own. Plugins
     /// without an answer are left out; which those are is said.
-    pub(super) fn new(
-        settings: &Settings,
-        answers: &[Ran],
-        sandbox: &Path,
-    ) -> (Self, Vec<String>) {
+    pub(super) fn new(settings: &Settings, answers: &[Ran], sandbox: &Path) -> (Self, Vec<String>) {
         let mut table = Self::default();
         let mut complaints = Vec::new();
         for (path, ran) in settings.system.iter().zip(answers) {
-            let capability = if ran.end == End::TimedOut { None } else { Capability::parse(&ran.said) };
+            let capability =
+                if ran.end == End::TimedOut { None } else { Capability::parse(&ran.said) };
             let Some(capability) = capability else {
                 complaints.push(silence(path, ran));
                 continue;
             };
             if capability.protocol == Protocol::Single || settings.multiple {
-                let plugin =
-                    Plugin::new(path.clone(), capability.protocol, &capability.schemes);
+                let plugin = Plugin::new(path.clone(), capability.protocol, &capability.schemes);
                 table.insert(plugin, &capability.schemes);
             }
         }
@@ -133,7 +129,10 @@ pub(super) fn silence(path: &Path, ran: &Ran) -> String {
             format!("FILETRANSFER: Failed to execute {path} -classad: {reason} skipping")
         }
         End::TimedOut => {
-            format!("FILETRANSFER: No output from {path} -classad after {} s, ignoring", ran.seconds)
+            format!(
+                "FILETRANSFER: No output from {path} -classad after {} s, ignoring",
+                ran.seconds
+            )
         }
         _ if ran.said.is_empty() => {
             format!("FILETRANSFER: No output from {path} -classad, ignoring")

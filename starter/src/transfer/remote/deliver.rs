@@ -77,7 +77,8 @@ pub(crate) fn deliver(
         spooled: Vec::new(),
     };
     let mut walk = Walk::new(sandbox, what, before, core);
-    let sent = sender.store(uploads, plugins).and_then(|()| walk.run(&mut |item| sender.item(item)));
+    let sent =
+        sender.store(uploads, plugins).and_then(|()| walk.run(&mut |item| sender.item(item)));
     if let Err(failure) = sent {
         return Err(sender.interrupted(failure));
     }

@@ -23,8 +23,8 @@ mod goahead;
 mod item;
 mod moving;
 mod select;
-mod store;
 mod source;
+mod store;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -39,8 +39,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub(crate) use self::ack::Stats;
-pub(crate) use self::targets::Targets;
 pub(crate) use self::moving::{Transferring, begin_delivery, begin_fetch};
+pub(crate) use self::targets::Targets;
 use self::{deliver::deliver, fetch::fetch};
 use super::Catalogue;
 use super::plugins::Settings;
@@ -81,7 +81,7 @@ pub(crate) struct Input {
     /// The name that the program arrives under; it becomes executable. `None`: it isn't sent.
     pub(crate) program: Option<String>,
     /// How files with URLs are fetched; `None`: there are none.
-    pub(crate) plugins: Option<Settings>,
+    pub(crate) plugins: Option<Box<Settings>>,
 }
 
 /// What was fetched.
@@ -119,7 +119,7 @@ pub(crate) struct Output {
     /// What goes to URLs.
     pub(crate) urls: Targets,
     /// How that is done; `None`: nothing goes there.
-    pub(crate) plugins: Option<Settings>,
+    pub(crate) plugins: Option<Box<Settings>>,
 }
 
 /// Names of a core file.

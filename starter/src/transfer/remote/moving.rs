@@ -44,7 +44,7 @@ pub(crate) fn begin_fetch(
     rooms: Option<&Rooms<'_>>,
 ) -> Result<Transferring, Failure> {
     let direction = Direction::In;
-    let settings = what.plugins.as_ref();
+    let settings = what.plugins.as_deref();
     let (helpers, lines) = helpers(direction, settings, rooms, ids, (&what.sandbox, sandbox))?;
     let role = role(ids, sandbox, &lines);
     let running = Running::start(
@@ -74,7 +74,7 @@ pub(crate) fn begin_delivery(
     rooms: Option<&Rooms<'_>>,
 ) -> Result<Transferring, Failure> {
     let direction = Direction::Out;
-    let settings = what.plugins.as_ref();
+    let settings = what.plugins.as_deref();
     let (helpers, lines) = helpers(direction, settings, rooms, ids, (&what.sandbox, sandbox))?;
     let role = role(ids, sandbox, &lines);
     let running = Running::start(
@@ -140,7 +140,9 @@ impl Transferring {
 
     fn end(&self) -> Ending {
         match self.direction {
-            Direction::In => self.ended(|Fetched { catalogue, stats }| Moved::In { catalogue, stats }),
+            Direction::In => {
+                self.ended(|Fetched { catalogue, stats }| Moved::In { catalogue, stats })
+            }
             Direction::Out => self.ended(|delivered: Delivered| Moved::Out(delivered)),
         }
     }

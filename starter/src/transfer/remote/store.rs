@@ -75,7 +75,9 @@ impl Sender<'_> {
         let Value::List(signed) = answer.eval("SignList") else { return Ok(()) };
         for (own, signed) in unsigned.iter().zip(signed.values()) {
             // An empty one is a refusal: perhaps a plugin knows what to do.
-            let Some(signed) = signed.as_str().filter(|signed| !signed.is_empty()) else { continue };
+            let Some(signed) = signed.as_str().filter(|signed| !signed.is_empty()) else {
+                continue;
+            };
             for upload in uploads.iter_mut().filter(|upload| upload.url == *own) {
                 upload.url = signed.to_owned();
             }

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn a_destination_takes_all_but_standard_files() {
-        let targets = Targets::new(Some("x://h/d/".into()), [("a", "y://b")], [None, Some("z://e")]);
+        let targets =
+            Targets::new(Some("x://h/d/".into()), [("a", "y://b")], [None, Some("z://e")]);
         assert_eq!(targets.url_of("a").as_deref(), Some("x://h/d/a"));
         assert_eq!(targets.url_of("d/e").as_deref(), Some("x://h/d/d/e"));
         assert_eq!(targets.url_of("_condor_stdout"), None);
