@@ -19,4 +19,5 @@ mod life;
 mod orders;
 mod own;
 mod parent;
+mod plugins;
 mod pool;
