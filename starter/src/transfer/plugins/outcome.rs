@@ -145,7 +145,10 @@ impl Called<'_> {
     }
 
     fn timed_out(&self) -> String {
-        format!("File transfer plugin {} timed out after {} seconds.", self.label, self.lifetime)
+        format!(
+            "|Error: File transfer plugin {} timed out after {} seconds.",
+            self.label, self.lifetime
+        )
     }
 
     /// It isn't the job's fault; a schedd of 25 knows that by the subcode.
@@ -228,7 +231,10 @@ mod tests {
             assert_eq!((fault(true).again, fault(false).again), (false, again), "{end:?}");
         }
         let text = judge(true, End::TimedOut, &[]).unwrap_err().text;
-        assert_eq!(text, "FILETRANSFER:1:File transfer plugin /x/p timed out after 7 seconds.");
+        assert_eq!(
+            text,
+            "FILETRANSFER:1:|Error: File transfer plugin /x/p timed out after 7 seconds."
+        );
     }
 
     #[test]

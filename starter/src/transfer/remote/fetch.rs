@@ -284,7 +284,11 @@ impl Receiver<'_> {
                 (problem, own, text)
             }
             (None, Some(problem)) => {
-                let own = format!("STARTER at {} - {}", channel.own, problem.text);
+                // What plugins say stands by itself.
+                let own = match problem.text.starts_with("|Error: ") {
+                    true => format!("STARTER at {} - {}", channel.own, problem.text),
+                    false => problem.text.clone(),
+                };
                 let text = format!("Failed to transfer files: {own}");
                 (problem, own, text)
             }
