@@ -60,6 +60,13 @@ impl Ad {
         self.value(name, text.into());
     }
 
+    /// Whether there is a line with that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let named =
+            |line: &str| line.split(' ').next().is_some_and(|own| own.eq_ignore_ascii_case(name));
+        self.lines.lines().any(named)
+    }
+
     /// Adds an expression as an admin wrote it.
     pub(super) fn expression(&mut self, name: &str, text: &str) {
         match Expr::parse_old(text) {

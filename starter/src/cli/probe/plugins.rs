@@ -29,7 +29,10 @@ pub(super) fn advertise(ad: &mut Ad, machine: &Machine, complaints: &mut Vec<Str
         complaints.push(failure.message);
         Vec::new()
     });
-    complaints.extend(found.iter().flat_map(|found| found.complaints.iter().cloned()));
+    // Not all that HTCondor names is installed everywhere.
+    if knobs.is_set("FILETRANSFER_PLUGINS") {
+        complaints.extend(found.iter().flat_map(|found| found.complaints.iter().cloned()));
+    }
     methods(ad, &found);
     for found in &found {
         attributes(ad, found);
@@ -78,13 +81,17 @@ fn attributes(ad: &mut Ad, found: &PluginFound) {
     let Ok(own) = ClassAd::parse_old(&found.ad) else { return };
     let wanted = own.eval_string("StartdAttrs").unwrap_or_default();
     for name in wanted.split([',', ' ', '\t']).filter(|name| !name.is_empty()) {
-        if let Some(literal) = own.get(name).and_then(classad::Expr::as_literal) {
+        if let Some(literal) = own.get(name).and_then(classad::Expr::as_literal)
+            && !ad.has(name)
+        {
             ad.value(name, literal);
         }
     }
     for scheme in found.schemes.iter().filter(|scheme| !found.failed.contains(scheme)) {
         let name = format!("{scheme}_proxy");
-        if let Some(proxy) = own.eval_string(&name) {
+        if let Some(proxy) = own.eval_string(&name)
+            && !ad.has(&name)
+        {
             ad.text(&name, &proxy);
         }
     }

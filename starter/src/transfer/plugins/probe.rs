@@ -102,7 +102,7 @@ impl Probe<'_> {
         let mut all = Vec::new();
         for (path, ran) in settings.system.iter().zip(&answers) {
             let mut found = Found::default();
-            match Capability::parse(&ran.said) {
+            match table::answer(ran) {
                 Some(own) if own.protocol == Protocol::Single || settings.multiple => {
                     found.ad = own.ad.to_old_string();
                     self.test(settings, path, &own, patience, &mut found);

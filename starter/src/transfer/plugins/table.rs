@@ -79,9 +79,7 @@ impl Table {
         let mut table = Self::default();
         let mut complaints = Vec::new();
         for (path, ran) in settings.system.iter().zip(answers) {
-            let capability =
-                if ran.end == End::TimedOut { None } else { Capability::parse(&ran.said) };
-            let Some(capability) = capability else {
+            let Some(capability) = answer(ran) else {
                 complaints.push(silence(path, ran));
                 continue;
             };
@@ -118,6 +116,11 @@ impl Table {
     pub(super) fn get(&self, index: usize) -> Option<&Plugin> {
         self.plugins.get(index)
     }
+}
+
+/// What a plugin has answered; one that had to be killed hasn't.
+pub(super) fn answer(ran: &Ran) -> Option<Capability> {
+    if ran.end == End::TimedOut { None } else { Capability::parse(&ran.said) }
 }
 
 /// Why a plugin can't be used, for the log.
