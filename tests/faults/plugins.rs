@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use cloister_tests::Machine;
+use cloister_tests::{Machine, NamedRoot};
 use nix::sys::signal::Signal;
 
 use crate::pool::machine;
@@ -195,4 +195,39 @@ fn an_admin_can_switch_them_off() {
         let (_, code, _, text) = held(setup(&plugin("touch /dev/null")).start(&machine), &machine);
         assert!(code == 12 && text.contains(words), "{code} {text}");
     }
+}
+
+/// What a job brings along sees no more than the job; what the site has is found where the site has it.
+#[test]
+fn a_job_with_a_root_and_no_network_gets_neither_by_its_plugin() {
+    let Some(mut machine) = machine() else { return };
+    NamedRoot::offer(&mut machine, "Tools");
+    let tells = |file: &str| {
+        format!(
+            "{{ cat /etc/marker || echo no marker; readlink /proc/self/ns/net; }} > {file} 2>/dev/null\n\
+             echo '[ TransferSuccess = true; TransferUrl = \"t://h/x\" ]' > \"$4\"\n"
+        )
+    };
+    let site = machine.path("site_plugin");
+    let classad = "[ \"$1\" = -classad ] && { echo 'SupportedMethods = \"s\"'; \
+                   echo 'MultipleFileSupport = true'; exit 0; }";
+    fs::write(&site, format!("#!/bin/sh\n{classad}\n{}", tells("of_site"))).unwrap();
+    fs::set_permissions(&site, fs::Permissions::from_mode(0o755)).unwrap();
+    let machine = machine
+        .knob("NO_JOB_NETWORKING", "True")
+        .knob("FILETRANSFER_PLUGINS", &site.display().to_string());
+    let mut setup = setup(&format!("#!/bin/sh\n{}", tells("fetched")));
+    setup.urls.push(("of_site".to_owned(), "s://h/x".to_owned()));
+    setup.job.push(("RequestedChroot", "Tools".into()));
+    setup.script = "cat fetched of_site; readlink /proc/self/ns/net; echo done".to_owned();
+    let mut claim = setup.start(&machine);
+    claim.asked(JOB_EXIT);
+    let ended = claim.end(&machine).code(0);
+    let output = String::from_utf8(ended.output("_condor_stdout").unwrap()).unwrap();
+    let lines: Vec<&str> = output.lines().collect();
+    let own = fs::read_link("/proc/self/ns/net").unwrap();
+    let [root, network, no_root, machines, jobs, "done"] = lines[..] else { panic!("{ended}") };
+    assert_eq!((root, no_root), ("of the named root", "no marker"), "{output}");
+    assert_eq!(machines, own.to_str().unwrap(), "{output}");
+    assert!(network != machines && jobs != machines, "{output}");
 }
