@@ -2,13 +2,15 @@
 //! documentation.
 
 mod families;
+mod plugins;
 mod table;
 pub(crate) mod types;
 
 use condor_config::{Config, Options};
 
 use self::families::{by_slot, monitored_resources, resource_environment};
-pub(crate) use self::table::{Knob, Knobs, TABLE};
+pub(crate) use self::plugins::PluginKnobs;
+pub(crate) use self::table::{Knob, Knobs};
 
 use crate::failure::{Failure, Step};
 
@@ -39,8 +41,13 @@ pub(crate) fn log_warnings(config: &Config) {
     }
 }
 
+/// All knobs, in the order of the manual.
+pub(crate) fn all() -> impl Iterator<Item = &'static Knob> {
+    table::TABLE.iter().chain(plugins::TABLE)
+}
+
 fn own(options: Options) -> Options {
-    Options { own_defaults: TABLE.iter().map(|knob| knob.name).collect(), ..options }
+    Options { own_defaults: all().map(|knob| knob.name).collect(), ..options }
 }
 
 fn unusable(error: impl std::fmt::Display) -> Failure {
@@ -50,7 +57,7 @@ fn unusable(error: impl std::fmt::Display) -> Failure {
 /// A value that is no value of its knob's type, with the place where it was set.
 fn misfit(condor: &Config, error: &config::ConfigError) -> Failure {
     let text = error.to_string();
-    let knob = TABLE.iter().find(|knob| text.contains(&format!("`{}`", knob.field)));
+    let knob = all().find(|knob| text.contains(&format!("`{}`", knob.field)));
     let origin = knob.and_then(|knob| Some((knob, condor.origin(knob.name)?)));
     match origin {
         Some((knob, origin)) => unusable(format!("{origin}: {}: {text}", knob.name)),
@@ -65,27 +72,31 @@ pub(crate) fn is_set(config: &Config, name: &str) -> bool {
         .is_some_and(|origin| origin.file != "<Default>" && origin.file != "<Detected>")
 }
 
+/// The values of some knobs, and which of them somebody set.
+fn source(condor: &Config, table: &[Knob]) -> Result<(config::Config, Vec<&'static str>), Failure> {
+    let mut builder = config::Config::builder();
+    let mut wanted = Vec::with_capacity(table.len());
+    let mut set = Vec::new();
+    for knob in table {
+        let given = is_set(condor, knob.name);
+        if given {
+            set.push(knob.name);
+        }
+        // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
+        if given || (knob.default.is_empty() && !condor.files().is_empty()) {
+            wanted.push((knob.name, knob.kind.into()));
+        } else if !knob.default.is_empty() {
+            builder = builder.set_default(knob.field, knob.default_value()).map_err(unusable)?;
+        }
+    }
+    let source = condor_config::Knobs::typed(condor, wanted);
+    Ok((builder.add_source(source).build().map_err(unusable)?, set))
+}
+
 impl Knobs {
     /// The typed values.
     pub(crate) fn read(condor: &Config) -> Result<Self, Failure> {
-        let mut builder = config::Config::builder();
-        let mut wanted = Vec::with_capacity(TABLE.len());
-        let mut set = Vec::new();
-        for knob in TABLE {
-            let given = is_set(condor, knob.name);
-            if given {
-                set.push(knob.name);
-            }
-            // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
-            if given || (knob.default.is_empty() && !condor.files().is_empty()) {
-                wanted.push((knob.name, knob.kind.into()));
-            } else if !knob.default.is_empty() {
-                builder =
-                    builder.set_default(knob.field, knob.default_value()).map_err(unusable)?;
-            }
-        }
-        let source = condor_config::Knobs::typed(condor, wanted);
-        let built = builder.add_source(source).build().map_err(unusable)?;
+        let (built, set) = source(condor, table::TABLE)?;
         let mut knobs: Self = built.try_deserialize().map_err(|error| misfit(condor, &error))?;
         knobs.set = set;
         knobs.slot_users = by_slot(condor, "_USER")?;
@@ -125,7 +136,9 @@ impl Knobs {
     /// Those of a configuration file with this text.
     pub(crate) fn from_text(text: &str) -> Self {
         let options = own(Options::default());
-        Self::read(&Config::parse_str("test.conf", text, &options).unwrap()).unwrap()
+        let config = Config::parse_str("test.conf", text, &options).unwrap();
+        let knobs = Self::read(&config).unwrap();
+        Self { config: Some(config.into()), ..knobs }
     }
 }
 

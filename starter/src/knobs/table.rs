@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use condor_config::As;
+use condor_config::{As, Config};
 use serde::Deserialize;
 
 use super::families::ResourceEnvironment;
@@ -67,6 +68,9 @@ macro_rules! knobs {
             /// Whether STARTER_LOG is set for this starter's local name alone.
             #[serde(skip)]
             pub(crate) own_starter_log: bool,
+            /// Where knobs are read from that hardly a job needs.
+            #[serde(skip)]
+            pub(crate) config: Option<Arc<Config>>,
             /// Knobs that somebody set, as opposed to defaults.
             #[serde(skip)]
             pub(crate) set: Vec<&'static str>,
@@ -163,28 +167,6 @@ knobs! {
     STARTER_INITIAL_UPDATE_INTERVAL starter_initial_update_interval: i64 = Number "8";
     /// Seconds between later ones.
     STARTER_UPDATE_INTERVAL starter_update_interval: i64 = Number "300";
-    /// Let plugins fetch and store files by URL.
-    ENABLE_URL_TRANSFERS enable_url_transfers: bool = Boolean "True";
-    /// The machine's transfer plugins, absolute paths. A later one takes schemes over from earlier ones.
-    FILETRANSFER_PLUGINS filetransfer_plugins: Option<String> = Text "";
-    /// Use plugins that move many files in one call.
-    ENABLE_MULTIFILE_TRANSFER_PLUGINS enable_multifile_transfer_plugins: bool = Boolean "True";
-    /// Seconds that plugins may take to say which schemes they are for.
-    FILETRANSFER_PLUGIN_CLASSAD_TIMEOUT filetransfer_plugin_classad_timeout: i64 = Number "20";
-    /// Seconds that a call of a plugin may take before it is killed.
-    MAX_FILE_TRANSFER_PLUGIN_LIFETIME max_file_transfer_plugin_lifetime: i64 = Number "72000";
-    /// Whether jobs may not bring plugins, an expression over slot (MY) and job (TARGET): True, or 2 to ignore them.
-    STARTER_DISABLE_USER_SUPPLIED_TRANSFER_PLUGINS starter_disable_user_supplied_transfer_plugins: Option<String> = Text "";
-    /// Hear what plugins say to standard error, too.
-    REDIRECT_FILETRANSFER_PLUGIN_STDERR_TO_STDOUT redirect_filetransfer_plugin_stderr_to_stdout: bool = Boolean "True";
-    /// Set to log what a plugin says that succeeds.
-    LOG_FILETRANSFER_PLUGIN_STDOUT_ON_SUCCESS log_filetransfer_plugin_stdout_on_success: Option<String> = Text "";
-    /// The same for one that fails.
-    LOG_FILETRANSFER_PLUGIN_STDOUT_ON_FAILURE log_filetransfer_plugin_stdout_on_failure: Option<String> = Text "D_ALWAYS";
-    /// Have the shadow sign URLs in object stores (s3, gs).
-    SIGN_S3_URLS sign_s3_urls: bool = Boolean "True";
-    /// A log with what plugins have moved, an ad for each file.
-    FILE_TRANSFER_STATS_LOG file_transfer_stats_log: Option<PathBuf> = Text "";
     /// Seconds without a byte after which a transfer of files is given up.
     STARTER_UPLOAD_TIMEOUT starter_upload_timeout: i64 = Number "300";
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.

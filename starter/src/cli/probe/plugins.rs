@@ -6,21 +6,24 @@ use classad::ClassAd;
 
 use super::Machine;
 use super::ad::Ad;
+use crate::knobs::{self, PluginKnobs};
 use crate::transfer::{PluginFound, PluginProbe};
 
 /// Adds what the plugins of this machine can do, if any.
 pub(super) fn advertise(ad: &mut Ad, machine: &Machine, complaints: &mut Vec<String>) {
-    let knobs = &machine.knobs;
-    if !knobs.enable_url_transfers {
-        return;
-    }
+    let knobs = match PluginKnobs::read(&machine.config) {
+        Ok(knobs) if knobs.enable_url_transfers => knobs,
+        Ok(_) => return,
+        Err(failure) => return complaints.push(failure.message),
+    };
     // Plugins that jobs bring need none of the machine's.
     ad.flag("HasJobTransferPlugins", true);
     if let Some(text) = &knobs.starter_disable_user_supplied_transfer_plugins {
         ad.expression("HasDisableUserTransferPlugins", text);
     }
     let probe = PluginProbe {
-        knobs,
+        knobs: &knobs,
+        execute: &machine.knobs.execute,
         daemon: &machine.daemon,
         privileged: machine.host.privileged,
         tests: tests(machine),
@@ -30,7 +33,7 @@ pub(super) fn advertise(ad: &mut Ad, machine: &Machine, complaints: &mut Vec<Str
         Vec::new()
     });
     // Not all that HTCondor names is installed everywhere.
-    if knobs.is_set("FILETRANSFER_PLUGINS") {
+    if knobs::is_set(&machine.config, "FILETRANSFER_PLUGINS") {
         complaints.extend(found.iter().flat_map(|found| found.complaints.iter().cloned()));
     }
     methods(ad, &found);

@@ -74,7 +74,7 @@ impl Pool<'_> {
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
-        self.plugins = Plugins::of(self, &job, &plan, &machine.slot, shadow);
+        self.plugins = Plugins::of(self, &job, &plan, &machine.slot, shadow)?;
         self.fetch(&job, &plan, peer.as_deref())?;
         let mut first = ads::provisioned(&machine.slot, &plan);
         self.tell(&Call::JobUpdate(&first))?;

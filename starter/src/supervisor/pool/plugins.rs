@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use classad::{ClassAd, Expr};
 
 use super::{Broken, Pool};
+use crate::failure::Failure;
 use crate::job::Job;
 use crate::parent::startd::Release;
 use crate::plan::Plan;
@@ -38,7 +39,7 @@ impl Plugins {
         plan: &Plan,
         machine: &ClassAd,
         shadow: Option<Release>,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let variables = || {
             let text = |bytes: &Vec<u8>| {
                 let text = String::from_utf8_lossy(bytes).into_owned();
@@ -47,14 +48,15 @@ impl Plugins {
             plan.program.environment.iter().filter_map(text).collect()
         };
         let modern = shadow.is_some_and(|release| release >= MODERN);
-        let settings = job.transfer.as_ref().and_then(|_| {
-            PluginSettings::of(pool.knobs, &job.ad, machine, variables, modern).map(Box::new)
-        });
+        let settings = match &job.transfer {
+            Some(_) => PluginSettings::of(pool.knobs, &job.ad, machine, variables, modern)?,
+            None => None,
+        };
         let mut ad = ClassAd::new();
         ad.insert("JobClusterId", job.cluster);
         ad.insert("JobProcId", job.proc);
         ad.insert("JobOwner", job.owner.clone().unwrap_or_default());
-        Self { settings, results: Vec::new(), job: ad }
+        Ok(Self { settings: settings.map(Box::new), results: Vec::new(), job: ad })
     }
 }
 
@@ -87,7 +89,7 @@ impl Pool<'_> {
             }
             self.plugins.results.push(ad.into());
         }
-        if let Some(path) = &self.knobs.file_transfer_stats_log
+        if let Some(path) = self.plugins.settings.as_ref().and_then(|settings| settings.record())
             && !record.is_empty()
             && let Err(error) = append(path, record.as_bytes())
         {

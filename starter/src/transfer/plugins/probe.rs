@@ -19,7 +19,7 @@ use super::run::{Call, run_all};
 use super::settings::Settings;
 use super::table::{self, Plugin};
 use crate::failure::{Context, Failure, Step};
-use crate::knobs::Knobs;
+use crate::knobs::PluginKnobs;
 use crate::sys::privilege::Ids;
 use crate::transfer::fault::Direction;
 use crate::transfer::process::{Entrance, Keeps, Role, Running};
@@ -44,7 +44,9 @@ pub(crate) struct Found {
 #[derive(Debug)]
 pub(crate) struct Probe<'a> {
     /// The configuration.
-    pub(crate) knobs: &'a Knobs,
+    pub(crate) knobs: &'a PluginKnobs,
+    /// Where files are fetched to on trial.
+    pub(crate) execute: &'a Path,
     /// Whose account plugins get.
     pub(crate) daemon: &'a Ids,
     /// Whether this is root.
@@ -129,7 +131,6 @@ impl Probe<'_> {
             let Some(url) = self.tests.get(&scheme.to_ascii_lowercase()) else { continue };
             let plugin = Plugin::new(path.to_owned(), own.protocol, &own.schemes);
             let tried = self
-                .knobs
                 .execute
                 .join(format!("test_file_transfer.{}", rustix::process::getpid().as_raw_nonzero()));
             let outcome = fetched(settings, &plugin, &tried, url, patience);

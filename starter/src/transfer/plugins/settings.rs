@@ -1,12 +1,13 @@
 //! What the configuration and the job say of plugins.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use classad::{ClassAd, Expr, Value};
 use serde::{Deserialize, Serialize};
 
 use super::url::is_url;
-use crate::knobs::Knobs;
+use crate::failure::Failure;
+use crate::knobs::{Knobs, PluginKnobs};
 
 /// Whether a job may bring plugins of its own (STARTER_DISABLE_USER_SUPPLIED_TRANSFER_PLUGINS).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,8 @@ pub(crate) struct Settings {
     pub(super) proxy: Option<String>,
     /// `_CONDOR_CREDS`.
     pub(super) credentials: Option<String>,
+    /// FILE_TRANSFER_STATS_LOG.
+    pub(super) record: Option<PathBuf>,
     /// Whether the shadow is of 24.10 or later.
     pub(super) modern: bool,
 }
@@ -73,11 +76,12 @@ impl Settings {
         machine: &ClassAd,
         variables: impl FnOnce() -> Vec<(String, String)>,
         modern: bool,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>, Failure> {
         let own = job.eval_string("TransferPlugins").unwrap_or_default();
         if own.is_empty() && !names_urls(job) {
-            return None;
+            return Ok(None);
         }
+        let knobs = &knobs.plugins()?;
         let variables = variables();
         let data = job
             .iter()
@@ -86,7 +90,7 @@ impl Settings {
             .collect();
         let credentials = variables.iter().find(|(name, _)| name == "_CONDOR_CREDS");
         let proxy = job.eval_string("x509userproxy").unwrap_or_default();
-        Some(Self {
+        Ok(Some(Self {
             own: own_plugins(&own),
             own_plugins: disabled(knobs, job, machine),
             credentials: credentials.map(|(_, value)| value.clone()),
@@ -95,11 +99,11 @@ impl Settings {
             proxy: base_name(&proxy).map(str::to_owned),
             modern,
             ..Self::of_machine(knobs)
-        })
+        }))
     }
 
     /// Those of the machine alone.
-    pub(super) fn of_machine(knobs: &Knobs) -> Self {
+    pub(super) fn of_machine(knobs: &PluginKnobs) -> Self {
         let seconds = |value: i64| u64::try_from(value).unwrap_or(1).max(1);
         let logged = |level: &Option<String>| level.as_ref().is_some_and(|level| !level.is_empty());
         Self {
@@ -110,6 +114,7 @@ impl Settings {
             lifetime: seconds(knobs.max_file_transfer_plugin_lifetime),
             hears_errors: knobs.redirect_filetransfer_plugin_stderr_to_stdout,
             signs: knobs.sign_s3_urls,
+            record: knobs.file_transfer_stats_log.clone(),
             logs: [
                 logged(&knobs.log_filetransfer_plugin_stdout_on_success),
                 logged(&knobs.log_filetransfer_plugin_stdout_on_failure),
@@ -123,6 +128,11 @@ impl Settings {
         self.enabled && self.own_plugins == OwnPlugins::Allowed && !self.own.is_empty()
     }
 
+    /// Where what plugins have moved is written down.
+    pub(crate) fn record(&self) -> Option<&Path> {
+        self.record.as_deref()
+    }
+
     /// Whether anything is to be run at all.
     pub(crate) fn is_enabled(&self) -> bool {
         self.enabled
@@ -130,7 +140,7 @@ impl Settings {
 }
 
 /// FILETRANSFER_PLUGINS: absolute paths.
-fn system_plugins(knobs: &Knobs) -> Vec<PathBuf> {
+fn system_plugins(knobs: &PluginKnobs) -> Vec<PathBuf> {
     let text = knobs.filetransfer_plugins.as_deref().unwrap_or_default();
     let mut paths: Vec<PathBuf> = Vec::new();
     for word in text.split([',', ' ', '\t', '\n']).filter(|word| word.starts_with('/')) {
@@ -185,7 +195,7 @@ fn base_name(path: &str) -> Option<&str> {
 }
 
 /// The knob is an expression over slot (MY) and job (TARGET), true or a number: 2 means ignored.
-fn disabled(knobs: &Knobs, job: &ClassAd, machine: &ClassAd) -> OwnPlugins {
+fn disabled(knobs: &PluginKnobs, job: &ClassAd, machine: &ClassAd) -> OwnPlugins {
     let text = knobs.starter_disable_user_supplied_transfer_plugins.as_deref().unwrap_or_default();
     if text.trim().is_empty() {
         return OwnPlugins::Allowed;
@@ -208,7 +218,7 @@ mod tests {
 
     fn settings(knobs: &str, job: &str) -> Option<Settings> {
         let job = ClassAd::parse_old(job).unwrap();
-        Settings::of(&Knobs::from_text(knobs), &job, &ClassAd::new(), Vec::new, true)
+        Settings::of(&Knobs::from_text(knobs), &job, &ClassAd::new(), Vec::new, true).unwrap()
     }
 
     #[test]
@@ -258,6 +268,6 @@ mod tests {
     #[test]
     fn the_machines_plugins_are_absolute_paths() {
         let knobs = Knobs::from_text("FILETRANSFER_PLUGINS = /a/b, c /d\t/a/b\n");
-        assert_eq!(system_plugins(&knobs), [PathBuf::from("/a/b"), "/d".into()]);
+        assert_eq!(system_plugins(&knobs.plugins().unwrap()), [PathBuf::from("/a/b"), "/d".into()]);
     }
 }

@@ -49,7 +49,7 @@ impl Place {
         let job = classad::ClassAd::parse_old(&job).unwrap();
         let none = classad::ClassAd::new();
         let knobs = Knobs::from_text(&knobs);
-        let settings = Settings::of(&knobs, &job, &none, Vec::new, true).unwrap();
+        let settings = Settings::of(&knobs, &job, &none, Vec::new, true).unwrap().unwrap();
         Self { sandbox: Sandbox::new(), store, settings }
     }
 
