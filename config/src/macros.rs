@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::facts::{self, Fact, Facts};
 use crate::options::Options;
 use crate::template::Template;
-use crate::text::{compare_joined, compare_nocase};
+use crate::text::{compare_joined, compare_nocase, strip_prefix_nocase};
 
 /// Names that one configuration may define. Real ones have some hundreds.
 const MAX_NAMES: usize = 50_000;
@@ -95,6 +95,26 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What may stand in front of a name: the local name, or the subsystem.
+#[derive(Debug)]
+struct Prefix {
+    name: String,
+    /// Whether any definition has it. Few have, and a name is looked up with each prefix first.
+    is_used: bool,
+    /// The defaults that this subsystem has of its own, and the number of the first one.
+    defaults: Option<(usize, &'static [Knob])>,
+}
+
+impl Prefix {
+    fn new(name: &str) -> Prefix {
+        Prefix { name: name.to_owned(), is_used: false, defaults: defaults::of_subsystem(name) }
+    }
+
+    fn is_of(&self, name: &str) -> bool {
+        strip_prefix_nocase(name, &self.name).is_some_and(|rest| rest.starts_with('.'))
+    }
+}
+
 /// All definitions, seen by one subsystem and local name.
 #[derive(Debug)]
 pub(crate) struct Macros {
@@ -105,6 +125,8 @@ pub(crate) struct Macros {
     sources: Vec<String>,
     pub(crate) subsystem: String,
     pub(crate) local: Option<String>,
+    /// Local name and subsystem, in the order in which they are tried.
+    prefixes: Vec<Prefix>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) facts: Facts,
     pub(crate) version: (u32, u32, u32),
@@ -115,12 +137,15 @@ pub(crate) struct Macros {
 
 impl Macros {
     pub(crate) fn new(options: &Options) -> Macros {
+        let local = options.local_name.clone().filter(|name| !name.is_empty());
+        let prefixes = local.iter().chain([&options.subsystem]).filter(|name| !name.is_empty());
         Macros {
+            prefixes: prefixes.map(|name| Prefix::new(name)).collect(),
             entries: Vec::with_capacity(256),
             order: Vec::with_capacity(256),
             sources: vec!["<Detected>".to_owned(), "<Environment>".to_owned()],
             subsystem: options.subsystem.clone(),
-            local: options.local_name.clone().filter(|name| !name.is_empty()),
+            local,
             env: options.env.clone(),
             facts: Facts::new(options),
             version: options.version,
@@ -182,13 +207,16 @@ impl Macros {
     /// Looks a name up: with the local name in front, with the subsystem's, and alone; each among
     /// the definitions and then among the defaults. An empty value is found as well.
     pub(crate) fn find(&self, name: &str) -> Option<Found<'_>> {
-        for prefix in self.prefixes() {
-            let found = self.find_exact(Some(prefix), name);
-            if found.is_some() {
-                return found;
+        for prefix in &self.prefixes {
+            if prefix.is_used
+                && let Some(found) = self.find_exact(Some(&prefix.name), name)
+            {
+                return Some(found);
             }
-            if let Some(found) = self.default_for(prefix, name) {
-                return Some(of_default(found));
+            if let Some((number, knobs)) = prefix.defaults.filter(|_| self.defaults)
+                && let Some(index) = defaults::search(knobs, name)
+            {
+                return Some(of_default((number + index, &knobs[index])));
             }
         }
         self.find_exact(None, name).or_else(|| self.default(name).map(of_default))
@@ -196,8 +224,7 @@ impl Macros {
 
     /// Local name and subsystem, in the order in which they are tried.
     pub(crate) fn prefixes(&self) -> impl Iterator<Item = &str> {
-        let subsystem = Some(self.subsystem.as_str()).filter(|name| !name.is_empty());
-        self.local.as_deref().into_iter().chain(subsystem)
+        self.prefixes.iter().map(|prefix| prefix.name.as_str())
     }
 
     /// Is the name defined by other means than the table of defaults?
@@ -274,6 +301,9 @@ impl Macros {
         if self.entries.len() >= MAX_NAMES {
             let what = format!("more than {MAX_NAMES} knobs");
             return Err(Error::new(ErrorKind::Limit, what, "Remove some"));
+        }
+        for prefix in &mut self.prefixes {
+            prefix.is_used |= prefix.is_of(name);
         }
         let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         self.entries.push(Entry { name: name.into(), value, place });

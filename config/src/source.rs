@@ -1,6 +1,7 @@
 //! Knobs served as a `config::Source`, so that they deserialize into structs.
 
 use config::{ConfigError, Map, Source, Value, ValueKind};
+use serde::Deserialize;
 
 use crate::config::Config;
 use crate::defaults::{self, Kind};
@@ -79,13 +80,37 @@ impl Knobs {
 
     /// The named knobs, each as what is given with it.
     pub fn typed<'n>(config: &Config, knobs: impl IntoIterator<Item = (&'n str, As)>) -> Knobs {
-        let entry = |(name, kind): (&'n str, As)| {
-            let value = read(config, name, kind).transpose()?;
-            let origin = config.origin(name).map(|origin| origin.to_string());
-            let key = name.to_ascii_lowercase().replace('.', "_");
-            Some(value.map(|value| (key, Value::new(origin.as_ref(), value))))
-        };
-        Knobs(knobs.into_iter().filter_map(entry).collect())
+        let mut values = Map::new();
+        for (name, kind) in knobs {
+            match read(config, name, kind) {
+                Ok(None) => {}
+                Ok(Some(value)) => {
+                    let origin = config.origin(name).map(|origin| origin.to_string());
+                    let key = name.to_ascii_lowercase().replace('.', "_");
+                    values.insert(key, Value::new(origin.as_ref(), value));
+                }
+                Err(error) => return Knobs(Err(error)),
+            }
+        }
+        Knobs(Ok(values))
+    }
+
+    /// Deserializes these knobs alone. It is what a builder with no other source gives, without the
+    /// work of merging sources.
+    pub fn try_deserialize<'de, T: Deserialize<'de>>(self) -> Result<T, ConfigError> {
+        let values = self.0.map_err(|error| ConfigError::Foreign(Box::new(error)))?;
+        Value::new(None, ValueKind::Table(values)).try_deserialize()
+    }
+
+    /// With a value for a knob that has none, under the knob's key.
+    #[must_use]
+    pub fn or(mut self, key: &str, value: impl Into<Value>) -> Knobs {
+        if let Ok(values) = &mut self.0
+            && !values.contains_key(key)
+        {
+            values.insert(key.to_owned(), value.into());
+        }
+        self
     }
 }
 

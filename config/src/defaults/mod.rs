@@ -2,9 +2,7 @@
 
 mod table;
 
-use std::cmp::Ordering;
-
-use crate::text::{compare_joined, compare_nocase};
+use crate::text::compare_nocase;
 
 /// What a knob's value is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,36 +86,43 @@ pub fn knobs() -> &'static [Knob] {
 /// The default of a name, which may carry a subsystem: `STARTER.NAME`. The number tells it apart
 /// from all others.
 pub(crate) fn find(name: &str) -> Option<(usize, &'static Knob)> {
-    if let Some((subsystem, name)) = name.split_once('.')
-        && let Some(found) = find_for(subsystem, name)
+    if let Some(dot) = name.bytes().position(|byte| byte == b'.')
+        && let Some(found) = find_for(&name[..dot], &name[dot + 1..])
     {
         return Some(found);
     }
-    search(table::KNOBS, |knob| compare_nocase(knob.name, name))
-        .map(|index| (index, &table::KNOBS[index]))
+    search(table::KNOBS, name).map(|index| (index, &table::KNOBS[index]))
 }
 
 /// The default that a subsystem has of its own.
 pub(crate) fn find_for(subsystem: &str, name: &str) -> Option<(usize, &'static Knob)> {
+    let (number, knobs) = of_subsystem(subsystem)?;
+    search(knobs, name).map(|index| (number + index, &knobs[index]))
+}
+
+/// The defaults that a subsystem has of its own, and the number of the first one.
+pub(crate) fn of_subsystem(subsystem: &str) -> Option<(usize, &'static [Knob])> {
     // The table is meant for subsystems, but HTCondor looks only up to a dot.
     let subsystem = subsystem.split('.').next().unwrap_or_default();
     let mut number = table::KNOBS.len();
     for (found, knobs) in table::OF_SUBSYSTEMS {
-        if compare_joined(found, None, subsystem).is_eq() {
-            let index = search(knobs, |knob| compare_nocase(knob.name, name))?;
-            return Some((number + index, &knobs[index]));
+        if found.eq_ignore_ascii_case(subsystem) {
+            return Some((number, knobs));
         }
         number += knobs.len();
     }
     None
 }
 
-fn search(knobs: &[Knob], compare: impl Fn(&Knob) -> Ordering) -> Option<usize> {
-    knobs.binary_search_by(compare).ok()
+/// Where a name is among knobs that are in order.
+pub(crate) fn search(knobs: &[Knob], name: &str) -> Option<usize> {
+    knobs.binary_search_by(|knob| compare_nocase(knob.name, name)).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
     use super::*;
     use crate::scan::Function;
 

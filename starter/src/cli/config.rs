@@ -47,7 +47,7 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
 /// One knob; says whether it has a value.
 fn show(config: &Config, name: &str, knob: Option<&Knob>) -> bool {
     let default = knob.map(|knob| knob.default).filter(|default| !default.is_empty());
-    if knobs::is_set(config, name) || default.is_none() {
+    if config.is_assigned(name) || default.is_none() {
         let origin = config.origin(name).map(|origin| origin.to_string());
         return match (config.string(name), origin) {
             (Ok(Some(value)), Some(origin)) => {
@@ -55,7 +55,7 @@ fn show(config: &Config, name: &str, knob: Option<&Knob>) -> bool {
                 say!("# from {origin}{}", or_default(default));
                 true
             }
-            (Ok(_), Some(origin)) if knobs::is_set(config, name) => {
+            (Ok(_), Some(origin)) if config.is_assigned(name) => {
                 say!("{name} =");
                 say!("# emptied at {origin}{}", or_default(default));
                 true

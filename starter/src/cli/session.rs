@@ -53,6 +53,7 @@ impl Ground {
         let mut knobs = Knobs::read(&config)?;
         let host = host::look()?;
         let daemon = host::daemon_account(&knobs, &host)?;
+        host::accounts::read_ahead();
         host::prepare_execute(&mut knobs, &host, &daemon, for_people)?;
         open_log(common, &knobs, &daemon, config.files(), for_people)?;
         crate::knobs::log_warnings(&config);

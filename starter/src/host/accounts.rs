@@ -9,8 +9,42 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::failure::{Failure, Reason, Step};
+
+static PASSWD: Database = Database { path: "/etc/passwd", text: OnceLock::new() };
+static GROUP: Database = Database { path: "/etc/group", text: OnceLock::new() };
+static NSSWITCH: Database = Database { path: "/etc/nsswitch.conf", text: OnceLock::new() };
+
+/// One of the files. It is read once: a starter has one job, and its launcher asks the same again.
+struct Database {
+    path: &'static str,
+    text: OnceLock<String>,
+}
+
+impl Database {
+    /// Its text; nothing where there is no such file.
+    fn text(&self) -> Result<&str, Failure> {
+        if let Some(text) = self.text.get() {
+            return Ok(text);
+        }
+        let text = match fs::read(self.path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Failure::os(Step::Account, self.path, &error)),
+        };
+        Ok(self.text.get_or_init(|| text))
+    }
+}
+
+/// Reads the files, so that processes which are forked later needn't. What can't be read now is an
+/// error for whoever needs it.
+pub(crate) fn read_ahead() {
+    for database in [&NSSWITCH, &PASSWD, &GROUP] {
+        let _ = database.text();
+    }
+}
 
 /// A line of the password database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,17 +69,19 @@ pub(crate) fn user(name: &str) -> Result<Option<User>, Failure> {
     if !plain {
         return Ok(None);
     }
-    find_user(name, |user| user.name == name)
+    find_user(name, |text| named(text, name))
 }
 
 /// The account of this name if the machine itself has it, without asking anybody else.
 pub(crate) fn local_user(name: &str) -> Result<Option<User>, Failure> {
-    Ok(read("/etc/passwd")?.lines().filter_map(parse_user).find(|user| user.name == name))
+    Ok(named(PASSWD.text()?, name).map(User::from))
 }
 
 /// The account with this number.
 pub(crate) fn user_of(uid: u32) -> Result<Option<User>, Failure> {
-    find_user(&uid.to_string(), |user| user.uid == uid)
+    find_user(&uid.to_string(), |text| {
+        text.lines().filter_map(Entry::parse).find(|entry| entry.uid == uid)
+    })
 }
 
 /// The name of a group.
@@ -55,8 +91,10 @@ pub(crate) fn group_name(gid: u32) -> Option<String> {
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
     };
-    let text = fs::read_to_string("/etc/group").ok()?;
-    text.lines()
+    GROUP
+        .text()
+        .ok()?
+        .lines()
         .find_map(line)
         .or_else(|| getent("group", &gid.to_string()).ok()??.lines().find_map(line))
 }
@@ -71,8 +109,7 @@ pub(crate) fn groups(user: &User) -> Result<Vec<u32>, Failure> {
         }
     };
     if services.is_none_or(|services| services.only_files()) {
-        let text = read("/etc/group")?;
-        for line in text.lines() {
+        for line in GROUP.text()?.lines() {
             let mut fields = line.split(':').skip(2);
             let (Some(gid), Some(members)) = (fields.next(), fields.next()) else { continue };
             if let Ok(gid) = gid.parse()
@@ -88,35 +125,52 @@ pub(crate) fn groups(user: &User) -> Result<Vec<u32>, Failure> {
     Ok(groups)
 }
 
-fn find_user(key: &str, wanted: impl Fn(&User) -> bool) -> Result<Option<User>, Failure> {
+fn find_user(
+    key: &str,
+    find: impl for<'a> Fn(&'a str) -> Option<Entry<'a>>,
+) -> Result<Option<User>, Failure> {
     let services = Services::read("passwd");
     let files_first = services.as_ref().is_none_or(|services| services.starts_with_files());
     if files_first {
-        let found = read("/etc/passwd")?.lines().filter_map(parse_user).find(&wanted);
+        let found = find(PASSWD.text()?).map(User::from);
         if found.is_some() || services.is_none_or(|services| services.nothing_but_files()) {
             return Ok(found);
         }
     }
-    let text = getent("passwd", key)?.unwrap_or_default();
-    Ok(text.lines().filter_map(parse_user).find(wanted))
+    Ok(find(&getent("passwd", key)?.unwrap_or_default()).map(User::from))
 }
 
-/// NAME:PASSWORD:UID:GID:GECOS:HOME:SHELL. Lines of the compat syntax (+ and -) are no accounts.
-fn parse_user(line: &str) -> Option<User> {
-    let mut fields = line.split(':');
-    let name =
-        fields.next().filter(|name| !name.is_empty() && !name.starts_with(['+', '-', '#']))?;
-    let uid = fields.nth(1)?.parse().ok()?;
-    let gid = fields.next()?.parse().ok()?;
-    let home = fields.nth(1)?;
-    Some(User { name: name.to_owned(), uid, gid, home: home.into() })
+/// The first account of this name in a password file.
+fn named<'a>(text: &'a str, name: &str) -> Option<Entry<'a>> {
+    let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'));
+    text.lines().filter(is_it).find_map(Entry::parse)
 }
 
-fn read(path: &str) -> Result<String, Failure> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(Failure::os(Step::Account, path, &error)),
+impl From<Entry<'_>> for User {
+    fn from(entry: Entry<'_>) -> Self {
+        let Entry { name, uid, gid, home } = entry;
+        Self { name: name.to_owned(), uid, gid, home: home.into() }
+    }
+}
+
+/// The same line as it stands in the file.
+struct Entry<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+    home: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    /// NAME:PASSWORD:UID:GID:GECOS:HOME:SHELL. Lines of the compat syntax (+ and -) are no accounts.
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.split(':');
+        let name =
+            fields.next().filter(|name| !name.is_empty() && !name.starts_with(['+', '-', '#']))?;
+        let uid = fields.nth(1)?.parse().ok()?;
+        let gid = fields.next()?.parse().ok()?;
+        let home = fields.nth(1)?;
+        Some(Self { name, uid, gid, home })
     }
 }
 
@@ -153,7 +207,7 @@ struct Services(Vec<String>);
 
 impl Services {
     fn read(database: &str) -> Option<Self> {
-        Self::parse(&fs::read_to_string("/etc/nsswitch.conf").ok()?, database)
+        Self::parse(NSSWITCH.text().ok()?, database)
     }
 
     fn parse(text: &str, database: &str) -> Option<Self> {
@@ -199,10 +253,10 @@ mod tests {
 
     #[test]
     fn our_answers_are_the_c_librarys() {
-        for line in read("/etc/passwd").unwrap().lines() {
-            let Some(ours) = parse_user(line) else { continue };
+        for line in PASSWD.text().unwrap().lines() {
+            let Some(ours) = Entry::parse(line).map(User::from) else { continue };
             let theirs = getent("passwd", &ours.name).unwrap().unwrap();
-            assert_eq!(parse_user(theirs.trim()), Some(ours.clone()));
+            assert_eq!(Entry::parse(theirs.trim()).map(User::from), Some(ours.clone()));
             let theirs = getent("initgroups", &ours.name).unwrap().unwrap_or_default();
             let mut theirs: Vec<u32> =
                 theirs.split_ascii_whitespace().skip(1).map(|gid| gid.parse().unwrap()).collect();
@@ -216,7 +270,7 @@ mod tests {
     }
 
     fn ours_primary(line: &str) -> u32 {
-        parse_user(line).unwrap().gid
+        Entry::parse(line).unwrap().gid
     }
 
     #[test]
@@ -232,7 +286,7 @@ mod tests {
     #[test]
     fn odd_lines_are_no_accounts() {
         for line in ["", "+::::::", "-bad:x:1:1::/:", "a:x:1", "a:x:x:1::/:", "#a:x:1:1::/:"] {
-            assert_eq!(parse_user(line), None, "{line}");
+            assert!(Entry::parse(line).is_none(), "{line}");
         }
     }
 }

@@ -24,8 +24,7 @@ pub(super) fn resource_environment(
     const UNASSIGNED: &str = "ENVIRONMENT_VALUE_FOR_UNASSIGNED";
     let mut resources = vec!["gpus".to_owned()];
     for name in config.names() {
-        let upper = name.to_ascii_uppercase();
-        resources.extend(upper.strip_prefix(VARIABLES).map(str::to_ascii_lowercase));
+        resources.extend(after(name, VARIABLES).map(str::to_ascii_lowercase));
     }
     let text = |name: String| config.string(&name).map_err(unusable).map(Option::unwrap_or_default);
     let mut found = BTreeMap::new();
@@ -59,16 +58,21 @@ pub(super) fn monitored_resources(config: &Config) -> Result<BTreeSet<String>, F
 pub(super) fn by_slot(config: &Config, end: &str) -> Result<BTreeMap<String, String>, Failure> {
     let mut found = BTreeMap::new();
     for name in config.names() {
+        if !after(name, "SLOT").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            continue;
+        }
         let upper = name.to_ascii_uppercase();
-        let slot = upper.strip_suffix(end).filter(|slot| {
-            slot.strip_prefix("SLOT")
-                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        });
-        if let Some(slot) = slot
+        if let Some(slot) = upper.strip_suffix(end)
             && let Some(text) = config.string(name).map_err(unusable)?
         {
             found.insert(slot.to_owned(), text);
         }
     }
     Ok(found)
+}
+
+/// The rest of a name that begins so, whatever the case.
+fn after<'a>(name: &'a str, beginning: &str) -> Option<&'a str> {
+    let (head, rest) = name.split_at_checked(beginning.len())?;
+    head.eq_ignore_ascii_case(beginning).then_some(rest)
 }

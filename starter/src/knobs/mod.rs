@@ -65,39 +65,33 @@ fn misfit(condor: &Config, error: &config::ConfigError) -> Failure {
     }
 }
 
-/// Whether somebody set a knob, in whatever form, as opposed to a default.
-pub(crate) fn is_set(config: &Config, name: &str) -> bool {
-    config
-        .origin(name)
-        .is_some_and(|origin| origin.file != "<Default>" && origin.file != "<Detected>")
-}
-
 /// The values of some knobs, and which of them somebody set.
-fn source(condor: &Config, table: &[Knob]) -> Result<(config::Config, Vec<&'static str>), Failure> {
-    let mut builder = config::Config::builder();
-    let mut wanted = Vec::with_capacity(table.len());
-    let mut set = Vec::new();
-    for knob in table {
-        let given = is_set(condor, knob.name);
-        if given {
-            set.push(knob.name);
-        }
-        // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
-        if given || (knob.default.is_empty() && !condor.files().is_empty()) {
-            wanted.push((knob.name, knob.kind.into()));
-        } else if !knob.default.is_empty() {
-            builder = builder.set_default(knob.field, knob.default_value()).map_err(unusable)?;
+fn values<T: serde::de::DeserializeOwned>(
+    condor: &Config,
+    table: &[Knob],
+) -> Result<(T, Vec<&'static str>), Failure> {
+    let set: Vec<_> =
+        table.iter().map(|knob| knob.name).filter(|name| condor.is_assigned(name)).collect();
+    // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
+    let wanted = table.iter().filter(|knob| {
+        set.contains(&knob.name) || (knob.default.is_empty() && !condor.files().is_empty())
+    });
+    let mut source =
+        condor_config::Knobs::typed(condor, wanted.map(|knob| (knob.name, knob.kind.into())));
+    // What somebody has emptied stays empty.
+    for knob in table.iter().filter(|knob| !set.contains(&knob.name)) {
+        if !knob.default.is_empty() {
+            source = source.or(knob.field, knob.default_value());
         }
     }
-    let source = condor_config::Knobs::typed(condor, wanted);
-    Ok((builder.add_source(source).build().map_err(unusable)?, set))
+    let values = source.try_deserialize().map_err(|error| misfit(condor, &error))?;
+    Ok((values, set))
 }
 
 impl Knobs {
     /// The typed values.
     pub(crate) fn read(condor: &Config) -> Result<Self, Failure> {
-        let (built, set) = source(condor, table::TABLE)?;
-        let mut knobs: Self = built.try_deserialize().map_err(|error| misfit(condor, &error))?;
+        let (mut knobs, set): (Self, _) = values(condor, table::TABLE)?;
         knobs.set = set;
         knobs.slot_users = by_slot(condor, "_USER")?;
         knobs.slot_affinity = by_slot(condor, "_CPU_AFFINITY")?;

@@ -6,7 +6,7 @@ use condor_config::Config;
 use serde::Deserialize;
 
 use super::table::{Kind, Knob};
-use super::{Knobs, misfit, source, unusable};
+use super::{Knobs, unusable, values};
 use crate::failure::Failure;
 
 macro_rules! knobs {
@@ -64,7 +64,6 @@ impl Knobs {
 impl PluginKnobs {
     /// The typed values.
     pub(crate) fn read(condor: &Config) -> Result<Self, Failure> {
-        let (built, _) = source(condor, TABLE)?;
-        built.try_deserialize().map_err(|error| misfit(condor, &error))
+        values(condor, TABLE).map(|(values, _)| values)
     }
 }

@@ -165,6 +165,7 @@ pub(crate) fn interface_up(socket: RawFd, name: &str) -> io::Result<()> {
     request.ifr_ifru.ifru_flags =
         i16::try_from(flags).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     // SAFETY: the request is a complete ifreq that outlives the call.
-    let answer = unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS, &raw const request) };
+    let answer =
+        unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS as libc::Ioctl, &raw const request) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

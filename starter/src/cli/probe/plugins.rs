@@ -6,7 +6,7 @@ use classad::ClassAd;
 
 use super::Machine;
 use super::ad::Ad;
-use crate::knobs::{self, PluginKnobs};
+use crate::knobs::PluginKnobs;
 use crate::transfer::{PluginFound, PluginProbe};
 
 /// Adds what the plugins of this machine can do, if any.
@@ -33,7 +33,7 @@ pub(super) fn advertise(ad: &mut Ad, machine: &Machine, complaints: &mut Vec<Str
         Vec::new()
     });
     // Not all that HTCondor names is installed everywhere.
-    if knobs::is_set(&machine.config, "FILETRANSFER_PLUGINS") {
+    if machine.config.is_assigned("FILETRANSFER_PLUGINS") {
         complaints.extend(found.iter().flat_map(|found| found.complaints.iter().cloned()));
     }
     methods(ad, &found);
