@@ -23,8 +23,6 @@ pub(crate) const ABILITIES: &[(&str, bool)] = &[
     ("HasSelfCheckpointTransfers", true),
     // tool_daemon_cmd.
     ("HasTDP", false),
-    // transfer_plugins, and URLs.
-    ("HasJobTransferPlugins", false),
     // Jobs from the configuration (COD, BOINC), and from standard input with a startd as parent.
     ("HasJICLocalConfig", false),
     ("HasJICLocalStdin", false),

@@ -25,6 +25,7 @@ mod local;
 mod orders;
 mod own;
 mod parent;
+mod plugins;
 mod pool;
 mod reach;
 mod reconnect;

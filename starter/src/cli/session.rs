@@ -59,6 +59,7 @@ impl Ground {
         host::prepare_execute(&mut knobs, &host, &daemon, for_people)?;
         open_log(common, &knobs, &daemon, config.files(), for_people)?;
         crate::knobs::log_warnings(&config);
+        knobs.config = Some(config.into());
         Ok(Self { knobs, host, daemon, slot: None })
     }
 

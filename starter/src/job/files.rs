@@ -85,7 +85,10 @@ impl Transfer {
                 .map(str::to_owned)
                 .collect(),
             output,
-            remaps: remaps(&text(ad, "TransferOutputRemaps")?.unwrap_or_default())?,
+            remaps: remaps(
+                &text(ad, "TransferOutputRemaps")?.unwrap_or_default(),
+                file_system.is_some(),
+            )?,
             when: When::from_ad(ad)?,
             preserve_paths: ad.eval_bool("PreserveRelativePaths").unwrap_or(false),
         }))
@@ -133,7 +136,7 @@ fn without_parents(attribute: &str, word: &str) -> Result<PathBuf, Failure> {
 }
 
 /// `name = path; name2 = path2`, with `\` before a `;` or `=` that belongs to a name.
-fn remaps(list: &str) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+fn remaps(list: &str, pool: bool) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
     let mut result = Vec::new();
     for entry in split_escaped(list, ';') {
         if entry.trim().is_empty() {
@@ -145,10 +148,11 @@ fn remaps(list: &str) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
                 "TransferOutputRemaps: {entry:?} is not of the form name = path"
             )));
         };
-        result.push((
-            inside_sandbox("TransferOutputRemaps", unescape(&name).trim())?,
-            unescape(&path).trim().into(),
-        ));
+        let name = unescape(&name);
+        let name = name.trim();
+        // Where a shadow renames what it gets, a name that it never gets does no harm.
+        let name = if pool { name.into() } else { inside_sandbox("TransferOutputRemaps", name)? };
+        result.push((name, unescape(&path).trim().into()));
     }
     Ok(result)
 }

@@ -2,13 +2,15 @@
 //! documentation.
 
 mod families;
+mod plugins;
 mod table;
 pub(crate) mod types;
 
 use condor_config::{Config, Options};
 
 use self::families::{by_slot, monitored_resources, resource_environment};
-pub(crate) use self::table::{Knob, Knobs, TABLE};
+pub(crate) use self::plugins::PluginKnobs;
+pub(crate) use self::table::{Knob, Knobs};
 
 use crate::failure::{Failure, Step};
 
@@ -39,8 +41,13 @@ pub(crate) fn log_warnings(config: &Config) {
     }
 }
 
+/// All knobs, in the order of the manual.
+pub(crate) fn all() -> impl Iterator<Item = &'static Knob> {
+    table::TABLE.iter().chain(plugins::TABLE)
+}
+
 fn own(options: Options) -> Options {
-    Options { own_defaults: TABLE.iter().map(|knob| knob.name).collect(), ..options }
+    Options { own_defaults: all().map(|knob| knob.name).collect(), ..options }
 }
 
 fn unusable(error: impl std::fmt::Display) -> Failure {
@@ -50,7 +57,7 @@ fn unusable(error: impl std::fmt::Display) -> Failure {
 /// A value that is no value of its knob's type, with the place where it was set.
 fn misfit(condor: &Config, error: &config::ConfigError) -> Failure {
     let text = error.to_string();
-    let knob = TABLE.iter().find(|knob| text.contains(&format!("`{}`", knob.field)));
+    let knob = all().find(|knob| text.contains(&format!("`{}`", knob.field)));
     let origin = knob.and_then(|knob| Some((knob, condor.origin(knob.name)?)));
     match origin {
         Some((knob, origin)) => unusable(format!("{origin}: {}: {text}", knob.name)),
@@ -58,24 +65,33 @@ fn misfit(condor: &Config, error: &config::ConfigError) -> Failure {
     }
 }
 
+/// The values of some knobs, and which of them somebody set.
+fn values<T: serde::de::DeserializeOwned>(
+    condor: &Config,
+    table: &[Knob],
+) -> Result<(T, Vec<&'static str>), Failure> {
+    let set: Vec<_> =
+        table.iter().map(|knob| knob.name).filter(|name| condor.is_assigned(name)).collect();
+    // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
+    let wanted = table.iter().filter(|knob| {
+        set.contains(&knob.name) || (knob.default.is_empty() && !condor.files().is_empty())
+    });
+    let mut source =
+        condor_config::Knobs::typed(condor, wanted.map(|knob| (knob.name, knob.kind.into())));
+    // What somebody has emptied stays empty.
+    for knob in table.iter().filter(|knob| !set.contains(&knob.name)) {
+        if !knob.default.is_empty() {
+            source = source.or(knob.field, knob.default_value());
+        }
+    }
+    let values = source.try_deserialize().map_err(|error| misfit(condor, &error))?;
+    Ok((values, set))
+}
+
 impl Knobs {
     /// The typed values.
     pub(crate) fn read(condor: &Config) -> Result<Self, Failure> {
-        let set: Vec<_> =
-            TABLE.iter().map(|knob| knob.name).filter(|name| condor.is_assigned(name)).collect();
-        // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
-        let wanted = TABLE.iter().filter(|knob| {
-            set.contains(&knob.name) || (knob.default.is_empty() && !condor.files().is_empty())
-        });
-        let mut source =
-            condor_config::Knobs::typed(condor, wanted.map(|knob| (knob.name, knob.kind.into())));
-        // What somebody has emptied stays empty.
-        for knob in TABLE.iter().filter(|knob| !set.contains(&knob.name)) {
-            if !knob.default.is_empty() {
-                source = source.or(knob.field, knob.default_value());
-            }
-        }
-        let mut knobs: Self = source.try_deserialize().map_err(|error| misfit(condor, &error))?;
+        let (mut knobs, set): (Self, _) = values(condor, table::TABLE)?;
         knobs.set = set;
         knobs.slot_users = by_slot(condor, "_USER")?;
         knobs.slot_affinity = by_slot(condor, "_CPU_AFFINITY")?;
@@ -129,7 +145,9 @@ impl Knobs {
     /// Those of a configuration file with this text.
     pub(crate) fn from_text(text: &str) -> Self {
         let options = own(Options::default());
-        Self::read(&Config::parse_str("test.conf", text, &options).unwrap()).unwrap()
+        let config = Config::parse_str("test.conf", text, &options).unwrap();
+        let knobs = Self::read(&config).unwrap();
+        Self { config: Some(config.into()), ..knobs }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use condor_config::As;
+use condor_config::{As, Config};
 use serde::Deserialize;
 
 use super::families::ResourceEnvironment;
@@ -74,6 +75,9 @@ macro_rules! knobs {
             /// Whether the pool is of before 24.1.
             #[serde(skip)]
             pub(crate) old_pool: bool,
+            /// Where knobs are read from that hardly a job needs.
+            #[serde(skip)]
+            pub(crate) config: Option<Arc<Config>>,
             /// Knobs that somebody set, as opposed to defaults.
             #[serde(skip)]
             pub(crate) set: Vec<&'static str>,

@@ -161,7 +161,8 @@ fn messages() -> io::Result<(UnixDatagram, UnixDatagram)> {
     Ok((one.into(), other.into()))
 }
 
-fn flags(plan: &Plan) -> CloneFlags {
+/// All namespaces of the cell.
+pub(super) fn flags(plan: &Plan) -> CloneFlags {
     let n = &plan.namespaces;
     let wanted = [
         (n.user, CloneFlags::CLONE_NEWUSER),
@@ -375,7 +376,7 @@ fn end_of(status: WaitStatus, child: &Child) -> Option<Status> {
 }
 
 /// In a user namespace the job keeps the only ids that an unprivileged starter may give: its own.
-fn map_own_ids(ids: &Ids) -> Result<(), Failure> {
+pub(super) fn map_own_ids(ids: &Ids) -> Result<(), Failure> {
     let write = |file: &str, text: String| {
         fs::write(format!("/proc/self/{file}"), text)
             .at(Step::Namespaces, format!("/proc/self/{file} of the user namespace"))

@@ -21,7 +21,7 @@ use crate::plan::{Plan, Program};
 use crate::reach::peek::MAX_FILES;
 use crate::report::{Disk, Sample, Usage};
 use crate::sys::process;
-use crate::transfer::{Delivered, Destination, Invalid, Source, Stats};
+use crate::transfer::{Delivered, Destination, Invalid, Source, Stats, Told};
 
 /// The largest message in bytes: a plan whose arguments and environment are as large as the kernel
 /// takes (2 MiB), with the job ad, fits easily.
@@ -128,6 +128,8 @@ pub(crate) enum Report {
     },
     /// A program of the admin's has ended.
     Ran(Ran),
+    /// What plugins did for a transfer, whose end follows.
+    Plugins(Told),
     /// Output is where it belongs.
     Delivered(Delivered),
     /// An order could not be carried out.

@@ -11,11 +11,14 @@ pub(crate) mod message;
 mod network;
 pub(crate) mod place;
 mod remove;
+mod room;
 pub(crate) mod root;
 pub(crate) mod sandbox;
 mod stdio;
 mod verify;
 mod view;
+
+pub(crate) use self::family::kill_children;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,6 +32,7 @@ use self::cell::{Cell, Waiting};
 use self::cgroup::Group;
 use self::message::{Channel, Ended, Order, Report};
 use self::place::{Placed, Store};
+use self::room::Whose;
 use self::sandbox::Made;
 use self::verify::Known;
 use self::view::{Identity, Places};
@@ -44,7 +48,7 @@ use crate::sys::open::openat2;
 use crate::sys::privilege::Borrowed;
 use crate::sys::privilege::Ids;
 use crate::sys::process;
-use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Source};
+use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Rooms, Source};
 
 /// What the launcher knows, none of it from the supervisor.
 #[derive(Debug)]
@@ -163,7 +167,10 @@ impl Launcher<'_> {
             }
             if let Some(end) = state.moving.as_mut().and_then(Moving::step) {
                 state.moving = None;
-                Self::moved(channel, state, end)?;
+                if !end.told.is_empty() {
+                    channel.send(&Report::Plugins(end.told))?;
+                }
+                Self::moved(channel, state, end.outcome)?;
             }
             if let Some(ran) = state.running.as_mut().and_then(Running::step) {
                 state.running = None;
@@ -447,7 +454,9 @@ impl Launcher<'_> {
         else {
             return Err(out_of_order("there is no sandbox to copy to"));
         };
-        let moving = transfer::fetch(plan, source, sandbox.dir.as_fd(), self.show_progress)?;
+        let moving = self.with_rooms(plan, sandbox, source.runs_plugins(), |rooms| {
+            transfer::fetch(plan, source, sandbox.dir.as_fd(), rooms, self.show_progress)
+        })?;
         state.moving = Some(moving);
         Ok(())
     }
@@ -566,11 +575,35 @@ impl Launcher<'_> {
         let enter = || cell::enter_view(plan, places);
         let entrance = Entrance { namespaces: cell::view_namespaces(plan), enter: &enter };
         let entrance = plan.namespaces.mount.then_some(&entrance);
-        let sandbox = sandbox.dir.as_fd();
+        let dir = sandbox.dir.as_fd();
         let progress = self.show_progress;
-        let moving = transfer::deliver(plan, destination, before, sandbox, entrance, progress)?;
+        let moving = self.with_rooms(plan, sandbox, destination.runs_plugins(), |rooms| {
+            transfer::deliver(plan, destination, before, dir, entrance, rooms, progress)
+        })?;
         state.moving = Some(moving);
         Ok(())
+    }
+
+    /// Has the rooms for plugins planned, if they are wanted.
+    fn with_rooms(
+        &self,
+        plan: &Plan,
+        sandbox: &Made,
+        wanted: bool,
+        begin: impl FnOnce(Option<&Rooms<'_>>) -> Result<Moving, Failure>,
+    ) -> Result<Moving, Failure> {
+        if !wanted {
+            return begin(None);
+        }
+        let places = places(plan, sandbox)?;
+        let (site, site_namespaces) = room::plan_of(plan, Whose::Site, self.privileged);
+        let (own, own_namespaces) = room::plan_of(plan, Whose::Own, self.privileged);
+        let enter_site = || room::enter(&site, places);
+        let enter_own = || room::enter(&own, places);
+        begin(Some(&Rooms {
+            site: Entrance { namespaces: site_namespaces, enter: &enter_site },
+            own: Entrance { namespaces: own_namespaces, enter: &enter_own },
+        }))
     }
 }
 

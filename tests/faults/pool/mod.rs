@@ -88,6 +88,8 @@ pub(crate) struct Setup {
     pub(crate) script: String,
     /// More input: names and contents.
     pub(crate) input: Vec<(String, Vec<u8>)>,
+    /// Input that a plugin is to fetch: names and URLs.
+    pub(crate) urls: Vec<(String, String)>,
     /// Attributes of the job ad that aren't as usual.
     pub(crate) job: Vec<(&'static str, classad::Value)>,
     /// What the shadow does wrong: at which request, and which one of those.
@@ -115,6 +117,7 @@ impl Setup {
             release: NEW,
             script: script.to_owned(),
             input: Vec::new(),
+            urls: Vec::new(),
             job: Vec::new(),
             shadow: None,
             guidance: Vec::new(),

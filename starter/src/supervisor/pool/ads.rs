@@ -470,6 +470,7 @@ mod tests {
                 peak_memory_kib,
                 ..Default::default()
             },
+            out_of_memory: None,
         };
         let mut figures = Figures::new(7, None);
         figures.end(used(5, 300), Disk::default());

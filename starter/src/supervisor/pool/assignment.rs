@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::super::{log_plan, unexpected};
 use super::guidance::Advice;
+use super::plugins::Plugins;
 use super::scripts::Scripts;
 use super::{Broken, Pool, Stage, ads};
 use crate::failure::{Failure, Step};
@@ -85,6 +86,7 @@ impl Pool<'_> {
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
         self.expect_proxies(&job);
         self.tokens(&job)?;
+        self.plugins = Plugins::of(self, &job, &plan, &machine.slot, self.release)?;
         self.hooks = self.knobs.choose_hooks(&job.ad);
         let mut assignment = Assignment { job, machine, plan, scripts, starter };
         self.prepare_hook(Kind::BeforeTransfer, &mut assignment)?;
@@ -174,6 +176,7 @@ impl Pool<'_> {
             sandbox: plan.sandbox.path(),
             program: name.filter(|_| transfer.executable),
             has_manifest: job.checkpoint.as_ref().is_some_and(|own| own.destination.is_some()),
+            plugins: self.plugins.settings.clone(),
         };
         self.stage = Stage::Fetching;
         Ok(self.desk.order(&Order::Fetch(Source::Shadow(peer, input)))?)
@@ -188,6 +191,7 @@ impl Pool<'_> {
         loop {
             let report = self.report();
             self.stage = Stage::Quiet;
+            self.tell_results("Input")?;
             // What was ended on purpose is no failure.
             self.stop_if_asked()?;
             match report {

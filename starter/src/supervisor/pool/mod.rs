@@ -22,6 +22,7 @@ pub(crate) mod local;
 mod monitors;
 mod output;
 mod peek;
+mod plugins;
 mod reconnect;
 mod scripts;
 mod streams;
@@ -40,6 +41,7 @@ use self::assignment::{Assignment, ShadowHost};
 use self::checkpoint::Checkpoints;
 use self::ending::Ending;
 use self::output::{TRIES, Wanted, wanted_of_ended};
+use self::plugins::Plugins;
 use self::reconnect::Tie;
 use self::streams::Streamed;
 use self::user_log::UserLog;
@@ -95,6 +97,7 @@ pub(crate) struct Pool<'a> {
     /// The programs that the admin has run around this job.
     hooks: Option<Chosen>,
     checkpoints: Checkpoints,
+    plugins: Plugins,
     /// The job is not to run just now.
     suspended: bool,
     /// `StarterUserLog`.
@@ -194,6 +197,7 @@ impl<'a> Pool<'a> {
             figures: None,
             hooks: None,
             checkpoints: Checkpoints::default(),
+            plugins: Plugins::default(),
             suspended: false,
             log: None,
             proxy: None,

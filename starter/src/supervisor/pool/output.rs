@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::unexpected;
 use super::ending::How;
-use super::{Broken, Pool, Stage};
+use super::{Broken, Pool, Stage, plugins};
 use crate::failure::{Disposition, Failure};
 use crate::job::{Job, When};
 use crate::launcher::message::{Order, Report, Status};
@@ -56,11 +56,12 @@ impl Pool<'_> {
             }
             self.present()?;
             let Some(peer) = self.peer.clone() else { return Ok(None) };
-            let destination = Destination::Shadow(peer, output.clone());
+            let destination = Destination::Shadow(peer, Box::new(output.clone()));
             self.stage = Stage::Delivering;
             self.desk.order(&Order::Deliver(destination))?;
             let report = self.report();
             self.stage = Stage::Quiet;
+            self.tell_results("Output")?;
             match report {
                 Ok(Report::Delivered(delivered)) => {
                     let stats = delivered.stats;
@@ -128,6 +129,8 @@ impl Pool<'_> {
             }),
             // As far as the job could see, with its own rights.
             reach: Reach::Account,
+            urls: plugins::targets(job),
+            plugins: self.plugins.settings.clone(),
         }
     }
 

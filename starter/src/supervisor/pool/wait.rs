@@ -138,6 +138,7 @@ impl Pool<'_> {
                 // Of the first event the caller wants to know.
                 Some(Report::Placed(end)) if self.proxies > 0 => self.proxy_is_placed(end),
                 Some(Report::Appended(end)) if self.figures.is_some() => complain(end),
+                Some(Report::Plugins(told)) => self.plugins_told(&told),
                 Some(report) => return Ok(report),
                 None => self.wait(None)?,
             }
