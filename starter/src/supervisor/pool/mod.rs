@@ -450,7 +450,9 @@ impl<'a> Pool<'a> {
             return Ok(());
         }
         if let Some(hold) = self.untold_hold() {
-            self.call(&Call::UserLog(&hold), |_| Ok(()))?;
+            let told = self.call(&Call::UserLog(&hold), |_| Ok(()));
+            self.ending.hold_told = told.is_ok();
+            told?;
         }
         self.renew_tokens(job)?;
         self.stream()?;
