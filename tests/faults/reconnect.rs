@@ -354,8 +354,8 @@ fn nothing_is_open_at_the_next_one() {
         let ended = all_is_well(claim, &machine);
         let said = ended.output("said").map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         assert_eq!(said.as_deref(), Some("7 gone 7 -12 3\n"), "{ended}");
-        let written = ended.asked().filter_map(|request| request.ad.eval_string("Written"));
-        assert_eq!(written.last().as_deref(), Some("new"), "{ended}");
+        let mut written = ended.asked().filter_map(|request| request.ad.eval_string("Written"));
+        assert_eq!(written.next_back().as_deref(), Some("new"), "{ended}");
         // That of the third client.
         let closed = ended.requests().iter().filter(|number| **number == CLOSE).count();
         assert!(closed <= 1, "{ended}");
