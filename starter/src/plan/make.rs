@@ -49,6 +49,11 @@ impl Inputs<'_> {
     }
 }
 
+/// Whether there is somebody behind a chirp proxy: not for the local universe.
+fn has_shadow(job: &Job) -> bool {
+    job.ad.eval_i64("JobUniverse") != Some(12)
+}
+
 /// Makes the plan, or says why there can't be one.
 pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     let Inputs { job, knobs, host, account, .. } = &inputs;
@@ -70,7 +75,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
 
     let sandbox = Sandbox {
         pool: inputs.pool,
-        chirp: inputs.pool && Rights::new(&job.ad, knobs).any(),
+        chirp: inputs.pool && has_shadow(job) && Rights::new(&job.ad, knobs).any(),
         directories,
         files: vec![
             (".job.ad".to_owned(), public(&job.ad)),
