@@ -550,7 +550,7 @@ impl<'a> Pool<'a> {
             Disposition::Hold { code, subcode } => (code, subcode),
             Disposition::Elsewhere => (hold::STARTER_ERROR, 0),
         };
-        if self.is_away() {
+        if self.is_away() || self.lost.is_some() {
             // Nothing of it is needed while somebody is waited for who may hear it.
             self.stage = Stage::Quiet;
             let _ = self.desk.order(&Order::Finish);
