@@ -120,7 +120,7 @@ impl Launcher<'_> {
         if let Some(ready) = state.ready.take() {
             ready.abandon();
         }
-        if let Some(cell) = state.cell.take() {
+        if let Some(mut cell) = state.cell.take() {
             let end = cell.kill().and_then(|()| cell.collect(None));
             if let Err(failure) = end {
                 tracing::error!("{failure}");
@@ -135,7 +135,7 @@ impl Launcher<'_> {
         loop {
             let ready = wait(channel, state)?;
             if ready.status
-                && let Some(cell) = &state.cell
+                && let Some(cell) = &mut state.cell
             {
                 state.ended = cell.take_status();
             }
@@ -147,6 +147,13 @@ impl Launcher<'_> {
             {
                 let (ended, group) = cell.collect(state.ended.take())?;
                 state.group = group;
+                let ended = match ended {
+                    Ok(ended) => ended,
+                    Err(failure) => {
+                        Self::fail(channel, state, failure)?;
+                        continue;
+                    }
+                };
                 let script = std::mem::take(&mut state.script);
                 if !script && let Some(failure) = self.wrapper_failure(state) {
                     Self::fail(channel, state, failure)?;
@@ -345,7 +352,7 @@ impl Launcher<'_> {
                 snapshot: state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default(),
             })),
             Order::Kill => {
-                if let Some(cell) = &state.cell {
+                if let Some(cell) = &mut state.cell {
                     cell.kill()?;
                 }
                 Ok(None)
