@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod calls;
 mod cleanup;
 mod environment;
 mod exec;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::families::ResourceEnvironment;
 use super::types::{Condition, Permissions};
+use crate::sys::seccomp::Profile;
 
 /// How a knob's text becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +133,8 @@ knobs! {
     USE_PID_NAMESPACE_INIT use_pid_namespace_init: bool = Boolean "True";
     /// No network but loopback.
     NO_JOB_NETWORKING no_job_networking: bool = Boolean "False";
+    /// Which system calls jobs can't make: default; nested (containers in jobs are possible); debug (perf is possible); keyrings (all but those for keyrings are possible). Cloister's own.
+    JOB_SYSTEM_CALLS job_system_calls: Profile = Text "default";
     /// The sandbox is dir_PID/scratch as in HTCondor 25; False: dir_PID as in 23.
     STARTER_NESTED_SCRATCH starter_nested_scratch: bool = Boolean "True";
     /// Who may look into a sandbox: user, group or world.

@@ -123,7 +123,7 @@ fn become_account(plan: &Plan, parent: u32) -> Result<(), Failure> {
     if plan.limits.scoped || scope::available() {
         scope::close().at(Step::Identity, "Landlock scopes")?;
     }
-    seccomp::refuse_keyrings().at(Step::Identity, "seccomp filter")?;
+    seccomp::refuse(plan.calls).at(Step::Identity, "seccomp filter")?;
     process::die_with_parent().at(Step::Identity, "death signal")?;
     // Where a PID namespace ends with init, so does the job. Elsewhere a parent that died before the
     // request is noticed by its absence.

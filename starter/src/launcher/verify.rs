@@ -51,6 +51,9 @@ pub(crate) fn plan(plan: &Plan, known: Known<'_>) -> Result<(), Failure> {
     {
         return refuse("its cgroup would be another slot's");
     }
+    if plan.calls != knobs.job_system_calls {
+        return refuse("its filter of system calls isn't JOB_SYSTEM_CALLS");
+    }
     if plan.limits.oom_score_adj < 0 {
         return refuse("it would be spared when memory runs out");
     }
@@ -105,6 +108,7 @@ mod tests {
     use crate::job::Job;
     use crate::plan::{Host, Inputs, Mount, NamedRoot, PidOne, Stdio, What};
     use crate::sys::privilege::Ids;
+    use crate::sys::seccomp::Profile;
 
     fn knobs() -> Knobs {
         Knobs::from_text("EXECUTE = /var/lib/condor/execute\nNAMED_CHROOT = EL9=/roots/el9\n")
@@ -172,7 +176,7 @@ mod tests {
         };
         let mount =
             |target: &str| Mount { target: target.into(), what: What::Memory, why: String::new() };
-        let lies: [(&str, Lie); 15] = [
+        let lies: [(&str, Lie); 16] = [
             ("root's ids", |p| p.account.ids.uid = 0),
             ("root's group", |p| p.account.ids.gid = 0),
             ("one more group", |p| p.account.ids.groups.push(0)),
@@ -191,6 +195,7 @@ mod tests {
                 p.namespaces.mount = false;
                 p.namespaces.pid = PidOne::Shared;
             }),
+            ("a wider filter", |p| p.calls = Profile::Keyrings),
             ("a user namespace", |p| p.namespaces.user = true),
             ("no death by memory", |p| p.limits.oom_score_adj = -1000),
         ];

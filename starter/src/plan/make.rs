@@ -122,6 +122,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     }
     let limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
     let files = files(job, inputs.submitter.clone());
+    let calls = knobs.job_system_calls;
     Ok(Plan {
         job: job.id(),
         account: inputs.account,
@@ -132,6 +133,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         files,
         limits,
         together,
+        calls,
         program,
         not_applied,
     })

@@ -29,6 +29,7 @@ pub(crate) use roots::{NamedRoot, named_roots};
 use crate::host::cgroups::Cgroups;
 use crate::knobs::Knobs;
 use crate::sys::privilege::Ids;
+use crate::sys::seccomp::Profile;
 
 /// What is known about the machine before the plan is made.
 #[derive(Clone, Debug)]
@@ -224,6 +225,8 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     /// Its cgroup.
     pub(crate) together: Together,
+    /// Which system calls are refused to it.
+    pub(crate) calls: Profile,
     /// The program.
     pub(crate) program: Program,
     /// Isolation that was wanted by default and can't be had here, each with the reason.
@@ -250,6 +253,7 @@ impl Plan {
             ("keyring", true),
             ("scope", self.limits.scoped),
             ("nnp", true),
+            ("seccomp", self.calls != Profile::Keyrings),
         ]
         .into_iter()
         .filter_map(|(word, on)| on.then_some(word))

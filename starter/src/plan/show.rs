@@ -42,6 +42,7 @@ impl fmt::Display for Plan {
             }
             Together::No(why) => writeln!(f, "cgroup     none: {why}")?,
         }
+        writeln!(f, "calls      {}", self.calls)?;
         writeln!(f, "rights     no_new_privs, no capability, only descriptors 0, 1 and 2")?;
         for (name, stdio) in ["stdin", "stdout", "stderr"].iter().zip(&self.program.stdio) {
             writeln!(f, "{name:<10} {stdio}")?;
