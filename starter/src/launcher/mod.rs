@@ -295,7 +295,7 @@ impl Launcher<'_> {
             Some(files) => files,
             None => stdio::open(plan)?.0,
         };
-        let places = Places { own_cgroup: true, ..places(plan, sandbox)? };
+        let places = Places { for_job: true, ..places(plan, sandbox)? };
         let group = match plan.together.cgroup() {
             Some(cgroup) if self.slot.is_none() => {
                 cgroup::clean(self.cgroups, self.knobs);
@@ -347,7 +347,7 @@ fn places(plan: &Plan, sandbox: &Made) -> Result<Places, Failure> {
     Ok(Places {
         sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
         root: checked_root(plan)?,
-        own_cgroup: false,
+        for_job: false,
     })
 }
 

@@ -6,9 +6,10 @@ use classad::ClassAd;
 
 use super::environment::{Surroundings, environment};
 use super::mounts::{cgroup_mount, mounts};
+use super::outside::Outside;
 use super::{
     Account, Files, Host, InputFile, Limits, Namespaces, PidOne, Plan, Program, Root, Sandbox,
-    Stdio, What, cgroup, roots,
+    Stdio, Together, What, cgroup, roots,
 };
 use crate::failure::{Failure, Step};
 use crate::job::{Job, Transfer};
@@ -52,14 +53,25 @@ impl Inputs<'_> {
 pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     let Inputs { job, knobs, host, account, .. } = &inputs;
     let root = roots::choose(job, knobs, &host.name)?;
-    let (namespaces, not_applied) = namespaces(knobs, host, &root)?;
+    let (namespaces, mut not_applied) = namespaces(knobs, host, &root)?;
     let slot = match inputs.pool {
         true => inputs.full_slot_name(),
         false => host.pid.to_string(),
     };
-    let together = cgroup::together(job, knobs, inputs.machine, &host.cgroups, &slot)?;
+    let counted = host.privileged && host.numbers_by_namespace && namespaces.pid != PidOne::Shared;
+    let together = cgroup::together(job, knobs, inputs.machine, &host.cgroups, &slot, counted)?;
+    let processes = match &together {
+        Together::In(_) => None,
+        Together::No(_) => cgroup::most_processes(job, knobs, inputs.machine),
+    };
+    if processes.is_some() && !counted {
+        not_applied.push(
+            "processes: no cgroup, and no PID namespace with a limit of its own (root, Linux 6.14)"
+                .to_owned(),
+        );
+    }
     let (mut mounts, directories) = if namespaces.mount {
-        mounts(job, knobs, &root, &namespaces)?
+        mounts(job, knobs, inputs.machine, &root, &namespaces)?
     } else {
         (Vec::new(), Vec::new())
     };
@@ -67,7 +79,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         mounts.push(cgroup_mount());
     }
 
-    let sandbox = Sandbox {
+    let mut sandbox = Sandbox {
         pool: inputs.pool,
         directories,
         files: vec![
@@ -92,6 +104,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         directory: &directory.to_string_lossy(),
         pid: host.pid,
         private_tmp,
+        together: namespaces.pid != PidOne::Shared || together.cgroup().is_some(),
         own: inputs.environment,
     };
     let environment = environment(job, knobs, &surroundings)?;
@@ -120,7 +133,14 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             ));
         }
     }
-    let limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
+    if namespaces.mount {
+        let (root, program) = (&root, &program);
+        let execute = sandbox.clone();
+        let outside = Outside { job, knobs, account, root, sandbox: &execute, program };
+        not_applied.extend(outside.add(&mut mounts, &mut sandbox.directories));
+    }
+    let mut limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
+    limits.processes = processes.filter(|_| counted);
     let files = files(job, inputs.submitter.clone());
     let calls = knobs.job_system_calls;
     Ok(Plan {
