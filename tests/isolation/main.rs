@@ -16,6 +16,7 @@ mod environment;
 mod exec;
 mod identity;
 mod mounts;
+mod outside;
 mod probe;
 mod processes;
 mod roots;
