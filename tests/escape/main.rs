@@ -54,6 +54,39 @@ const PROBES: [&str; 26] = [
     "session-key",
 ];
 
+/// Every test that docs/security.md names is there.
+#[test]
+fn the_security_model_names_tests_that_exist() {
+    fn sources(dir: &std::path::Path, all: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, all);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                all.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let text = std::fs::read_to_string(top.join("docs/security.md")).unwrap();
+    let table = text.split("## Bug classes").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut all = String::new();
+    sources(&top.join("starter/src"), &mut all);
+    sources(&top.join("tests"), &mut all);
+    let named: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .flat_map(|line| {
+            let tests = line.rsplit(" | ").next().unwrap();
+            tests.split('`').skip(1).step_by(2)
+        })
+        .collect();
+    assert!(named.len() > 30);
+    for test in named {
+        assert!(all.contains(&format!("fn {test}(")), "there is no test {test}");
+    }
+}
+
 /// Whether the kernel can keep processes apart that share their numbers or the network (Linux 6.12).
 fn kernel_has_scopes() -> bool {
     // SAFETY: asked for the version of the interface, the call takes no attributes.

@@ -65,6 +65,8 @@ pub(super) fn directories(
     for word in words {
         let path = match word.starts_with('/') {
             true => Some(PathBuf::from(word)),
+            // Defaults are below LOCAL_DIR, whose own is a home that would have to be looked up.
+            false if !config.is_assigned(word) && !config.is_assigned("LOCAL_DIR") => None,
             // Some have other values than paths, such as auto.
             false if word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => config
                 .string(word)

@@ -143,7 +143,9 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     limits.processes = processes.filter(|_| counted);
     let files = files(job, inputs.submitter.clone());
     let calls = knobs.job_system_calls;
-    Ok(Plan {
+    let machine_name = host.name.clone();
+    let demands = job.demands.clone();
+    let plan = Plan {
         job: job.id(),
         account: inputs.account,
         sandbox,
@@ -156,7 +158,33 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         calls,
         program,
         not_applied,
-    })
+    };
+    demanded(&plan, &demands, &machine_name)?;
+    Ok(plan)
+}
+
+/// What the job doesn't run without.
+fn demanded(plan: &Plan, demands: &[String], machine: &str) -> Result<(), Failure> {
+    let applied = plan.applied();
+    let missing: Vec<&str> =
+        demands.iter().map(String::as_str).filter(|word| !applied.contains(word)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let why = match plan.not_applied.join("; ") {
+        why if why.is_empty() => why,
+        why => format!("; {why}"),
+    };
+    Err(Failure::job(
+        Step::Plan,
+        crate::failure::hold::FAILED_TO_CREATE_PROCESS,
+        libc::ENOTSUP,
+        format!(
+            "MinIsolation demands {}, which {machine} doesn't give this job (it gives: {}{why})",
+            missing.join(" "),
+            applied.join(" ")
+        ),
+    ))
 }
 
 /// An ad as the job may see it: claim ids and other secrets are left out.

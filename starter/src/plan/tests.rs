@@ -420,3 +420,23 @@ fn ancestors_are_told_only_where_they_are_needed() {
     assert!(!of(""));
     assert!(of("USE_PID_NAMESPACES = False\n") && of("JOB_STOCK_VIEW = True\n"));
 }
+
+#[test]
+fn a_job_has_the_isolation_it_demands_or_does_not_run() {
+    let with = |words: &str, knobs: &str| {
+        let lines = format!("MinIsolation = \"{words}\"\n");
+        plan_on(&host(), &job(&lines), &knobs_with(knobs))
+    };
+    for met in ["", "mnt pid", "Seccomp, dev,shm"] {
+        assert!(with(met, "").is_ok(), "{met}");
+    }
+    for (words, knobs) in
+        [("net", ""), ("mnt nonsense", ""), ("pid", "USE_PID_NAMESPACES = False\n"), ("home", "")]
+    {
+        let failure = with(words, knobs).unwrap_err();
+        assert!(matches!(failure.disposition, Disposition::Hold { code: 6, .. }), "{failure:?}");
+        assert!(failure.message.starts_with("MinIsolation demands "), "{failure}");
+        assert!(failure.message.contains("node1"), "{failure}");
+    }
+    assert!(with("net", "NO_JOB_NETWORKING = True\n").is_ok());
+}
