@@ -80,6 +80,10 @@ commands! {
     UpdateGsiCred = 487 "UPDATE_GSI_CRED" Write,
     /// A new proxy, delegated.
     DelegateGsiCred = 500 "DELEGATE_GSI_CRED_STARTER" Write,
+    /// From a starter to its startd: may the claim be used again? (25.5 and after)
+    ReactivateClaimCheck = 554 "REACTIVATE_CLAIM_CHECK" _,
+    /// To a schedd: change the queue.
+    QueueWrite = 1112 "QMGMT_WRITE_CMD" _,
     /// A command in an ad.
     CaCmd = 1200 "CA_CMD" Write,
     /// Stop the job; up to 23.9.6 this is STARTER_HOLD_JOB.

@@ -6,7 +6,7 @@
 /// Whether a job goes on while the shadow is away. Without it a shadow gives up when the connection
 /// breaks, and the schedd starts the job anew (source: `RemoteResource`, 23.9.6 and 25.14.1). The same
 /// value belongs in the ad that registers a starter with its shadow.
-pub(crate) const RECONNECT: bool = false;
+pub(crate) const RECONNECT: bool = true;
 
 /// Attributes with the same value on every machine, and whether this starter has what they promise.
 pub(crate) const ABILITIES: &[(&str, bool)] = &[
@@ -18,13 +18,11 @@ pub(crate) const ABILITIES: &[(&str, bool)] = &[
     // Names for input files, as schedds of 25.x send them in TransferInputRemaps.
     ("HasTransferInputRemaps", false),
     // deferral_time and cron_*.
-    ("HasJobDeferral", false),
+    ("HasJobDeferral", true),
     // transfer_checkpoint_files.
-    ("HasSelfCheckpointTransfers", false),
+    ("HasSelfCheckpointTransfers", true),
     // tool_daemon_cmd.
     ("HasTDP", false),
-    // transfer_plugins, and URLs.
-    ("HasJobTransferPlugins", false),
     // Jobs from the configuration (COD, BOINC), and from standard input with a startd as parent.
     ("HasJICLocalConfig", false),
     ("HasJICLocalStdin", false),

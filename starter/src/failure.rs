@@ -23,10 +23,24 @@ pub(crate) mod hold {
     pub(crate) const UPLOAD_FILE: i32 = 12;
     /// Input files could not be fetched.
     pub(crate) const DOWNLOAD_FILE: i32 = 13;
+    /// A hook before the job failed, or said so.
+    pub(crate) const HOOK_PREPARE_JOB_FAILURE: i32 = 19;
     /// The job used more than it had asked for.
     pub(crate) const OUT_OF_RESOURCES: i32 = 34;
     /// Memory, as the subcode says what it was.
     pub(crate) const MEMORY: i32 = 102;
+    /// Disk space.
+    pub(crate) const DISK: i32 = 104;
+    /// The job's log can't be written.
+    pub(crate) const UNABLE_TO_INIT_USER_LOG: i32 = 22;
+    /// What was to run before the job failed.
+    pub(crate) const PRE_SCRIPT_FAILED: i32 = 43;
+    /// What was to run after it failed.
+    pub(crate) const POST_SCRIPT_FAILED: i32 = 44;
+    /// A job did not save itself as it had promised, or what it saved could not be taken.
+    pub(crate) const FAILED_TO_CHECKPOINT: i32 = 36;
+    /// A job has saved itself and goes back to the queue, as its claim ends.
+    pub(crate) const SUCCESSFUL_CHECKPOINT: i32 = 1025;
     /// The starter could not do its work: the schedd has the job run again instead of holding it.
     pub(crate) const STARTER_ERROR: i32 = 1007;
 }
@@ -60,8 +74,14 @@ pub(crate) enum Step {
     Plan,
     /// Making the sandbox directory.
     Sandbox,
+    /// Putting tokens and proxies into the sandbox.
+    Credentials,
+    /// Writing to the user's log.
+    UserLog,
     /// Copying input files into the sandbox.
     Input,
+    /// Running a program of the admin's beside the job.
+    Hook,
     /// Opening standard input, output or error.
     Stdio,
     /// Making the namespaces.
@@ -76,6 +96,8 @@ pub(crate) enum Step {
     Identity,
     /// Entering the working directory.
     WorkingDirectory,
+    /// Running what the job has run before or after it.
+    Script,
     /// Executing the program.
     Exec,
     /// Watching the job.
@@ -97,7 +119,10 @@ impl fmt::Display for Step {
             Self::Account => "account",
             Self::Plan => "plan",
             Self::Sandbox => "sandbox",
+            Self::Credentials => "credentials",
+            Self::UserLog => "user log",
             Self::Input => "input files",
+            Self::Hook => "hook",
             Self::Stdio => "standard files",
             Self::Namespaces => "namespaces",
             Self::Root => "root",
@@ -105,6 +130,7 @@ impl fmt::Display for Step {
             Self::Limits => "limits",
             Self::Identity => "identity",
             Self::WorkingDirectory => "working directory",
+            Self::Script => "script",
             Self::Exec => "exec",
             Self::Watch => "watch",
             Self::Output => "output files",

@@ -16,6 +16,9 @@
 //!
 //! Hence 25.1: new enough for everything that is implemented, and older than all that isn't.
 
+/// The release whose dialect that is, for sessions.
+pub(crate) const DIALECT: &str = "25.1.1";
+
 /// `$CondorVersion$`. The form is parsed by every peer: three numbers, a date, then free text.
 pub(crate) const CONDOR_VERSION: &str = concat!(
     "$CondorVersion: 25.1.1 2026-11-25 BuildID: Cloister-",

@@ -12,11 +12,21 @@
 )]
 
 mod channel;
+mod checkpoint;
+mod credentials;
+mod deferral;
 mod disk;
 mod files;
+mod guidance;
+mod hooks;
 mod inheritance;
 mod life;
+mod local;
 mod orders;
 mod own;
 mod parent;
+mod plugins;
 mod pool;
+mod reach;
+mod reconnect;
+mod scripts;

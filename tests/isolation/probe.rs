@@ -36,12 +36,18 @@ fn log(machine: &Machine) -> String {
 fn only_what_is_true_is_said() {
     let Some(mut machine) = Machine::new() else { return };
     let ad = probe(machine.starter());
-    for name in ["IsDaemonCore", "HasCloister", "HasFileTransfer", "HasJobNetworking"] {
+    let true_here = [
+        "IsDaemonCore",
+        "HasCloister",
+        "HasFileTransfer",
+        "HasJobDeferral",
+        "HasJobNetworking",
+        "HasReconnect",
+    ];
+    for name in true_here {
         assert_eq!(ad.eval_bool(name), Some(true), "{name}");
     }
-    for name in
-        ["HasReconnect", "HasJobDeferral", "HasTDP", "NamedChroots", "CloisterOfflineReason"]
-    {
+    for name in ["HasTDP", "NamedChroots", "CloisterOfflineReason"] {
         assert!(!ad.contains(name), "{name}");
     }
     let version = ad.eval_string("CondorVersion").unwrap();
@@ -272,4 +278,78 @@ fn a_claim_leaves_the_reason_in_the_slots_log() {
     let log = fs::read_to_string(machine.path("log/StarterLog.slot1")).unwrap();
     assert!(log.contains("ERROR: internal: no CONDOR_INHERIT in the environment"), "{log}");
     assert!(log.ends_with(" EXITING WITH STATUS 1\n"), "{log}");
+}
+
+/// Writes a plugin, and lists it.
+fn plugins(machine: &mut Machine, texts: &[&str]) {
+    let mut list = Vec::new();
+    for (number, text) in texts.iter().enumerate() {
+        let path = machine.path(&format!("plugin{number}"));
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        list.push(path.display().to_string());
+    }
+    machine.set_knob("FILETRANSFER_PLUGINS", &list.join(" "));
+}
+
+#[test]
+fn plugins_say_which_urls_they_are_for() {
+    let Some(mut machine) = Machine::new() else { return };
+    let who = machine.path("out/who");
+    let one = format!(
+        "[ \"$*\" = -classad ] || exit 1; id -u > {}; echo 'SupportedMethods = \"https,a\"'\n\
+         echo 'StartdAttrs = \"Site,HasCloister\"'; echo 'Site = \"x\"'; echo 'HasCloister = False'\n\
+         echo 'a_proxy = \"p:1\"'",
+        who.display()
+    );
+    plugins(&mut machine, &[&one, "echo oops >&2; echo 'SupportedMethods = \"b\"'"]);
+    let ad = probe(machine.starter());
+    let text = |name: &str| ad.eval_string(name).unwrap_or_default();
+    assert_eq!(text("HasFileTransferPluginMethods"), "a,b,https,s3,gs");
+    assert_eq!((text("Site"), text("a_proxy")), ("x".to_owned(), "p:1".to_owned()));
+    assert_eq!(ad.eval_bool("HasCloister"), Some(true));
+    assert_eq!(ad.eval_bool("HasJobTransferPlugins"), Some(true));
+    assert_eq!(fs::read_to_string(&who).unwrap().trim(), machine.daemon().to_string());
+
+    machine.set_knob("STARTER_DISABLE_USER_SUPPLIED_TRANSFER_PLUGINS", "TARGET.Owner == \"bob\"");
+    machine.set_knob("A_TEST_URL", "a://x");
+    let ad = probe(machine.starter());
+    let text = |name: &str| ad.eval_string(name).unwrap_or_default();
+    assert_eq!(text("HasFileTransferPluginMethods"), "b,https,s3,gs");
+    assert_eq!(text("OfflineFileTransferPluginMethods"), "a");
+    assert!(ad.contains("HasDisableUserTransferPlugins"));
+    assert!(fs::read_dir(machine.execute()).unwrap().next().is_none(), "the test leaves something");
+
+    machine.set_knob("ENABLE_URL_TRANSFERS", "False");
+    let ad = probe(machine.starter());
+    assert!(!ad.contains("HasFileTransferPluginMethods") && !ad.contains("HasJobTransferPlugins"));
+}
+
+/// A startd waits for the probe.
+#[test]
+fn no_plugin_keeps_the_startd_waiting() {
+    let Some(mut machine) = Machine::new() else { return };
+    machine.set_knob("FILETRANSFER_PLUGIN_CLASSAD_TIMEOUT", "1");
+    let hung =
+        "trap '' TERM INT HUP; echo 'SupportedMethods = \"hung\"'; setsid sleep 1000 & sleep 1000";
+    plugins(
+        &mut machine,
+        &[
+            hung,
+            hung,
+            "exec yes",
+            "kill -9 $$",
+            "exit 3",
+            "head -c 100000 /dev/urandom",
+            "sleep 1000 & echo 'SupportedMethods = \"good\"'",
+        ],
+    );
+    let begun = Instant::now();
+    let ad = probe(machine.starter());
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(ad.eval_string("HasFileTransferPluginMethods").as_deref(), Some("good"));
+    assert!(machine.processes().is_empty(), "{:?}", machine.processes());
+    let log = log(&machine);
+    assert!(log.contains("plugin0 -classad after 1 s, ignoring"), "{log}");
+    assert_eq!(log.matches("plugin").count(), 6, "{log}");
 }

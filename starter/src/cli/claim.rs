@@ -18,11 +18,11 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_NO_LOG: u8 = 4;
 
 /// The sockets that the startd hands down.
-const INHERIT: &str = "CONDOR_INHERIT";
+pub(super) const INHERIT: &str = "CONDOR_INHERIT";
 /// The keys of the sessions with it.
-const PRIVATE: &str = "CONDOR_PRIVATE_INHERIT";
+pub(super) const PRIVATE: &str = "CONDOR_PRIVATE_INHERIT";
 /// Where the daemons of this machine have their sockets, which is a secret.
-const COOKIE: &str = "CONDOR_PRIVATE_SHARED_PORT_COOKIE";
+pub(super) const COOKIE: &str = "CONDOR_PRIVATE_SHARED_PORT_COOKIE";
 
 /// Runs the job of a claim; the exit code.
 pub(super) fn main(common: &Common) -> u8 {

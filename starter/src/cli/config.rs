@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use condor_config::Config;
 
-use crate::knobs::{self, Knob, TABLE};
+use crate::knobs::{self, Knob};
 
 /// Prints all knobs, or those that are named; any other knob of HTCondor may be named too.
 pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
@@ -23,7 +23,7 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
         }
     };
     if names.is_empty() {
-        for knob in TABLE {
+        for knob in knobs::all() {
             say!("# {}", knob.text.trim());
             show(&config, knob.name, Some(knob));
             say!();
@@ -35,7 +35,7 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     }
     let mut missing = 0;
     for name in names {
-        let knob = TABLE.iter().find(|knob| knob.name.eq_ignore_ascii_case(name));
+        let knob = knobs::all().find(|knob| knob.name.eq_ignore_ascii_case(name));
         if let Some(knob) = knob {
             say!("# {}", knob.text.trim());
         }

@@ -4,6 +4,7 @@ mod check;
 mod claim;
 mod config;
 mod invocation;
+mod local;
 mod plan;
 mod probe;
 mod run;

@@ -59,6 +59,7 @@ impl Ground {
         host::prepare_execute(&mut knobs, &host, &daemon, for_people)?;
         open_log(common, &knobs, &daemon, config.files(), for_people)?;
         crate::knobs::log_warnings(&config);
+        knobs.config = Some(config.into());
         Ok(Self { knobs, host, daemon, slot: None })
     }
 
@@ -168,7 +169,7 @@ pub(super) fn refuse(common: &Common, why: &str) -> u8 {
     1
 }
 
-fn open_input(name: &str) -> Result<(String, Box<File>), Failure> {
+pub(super) fn open_input(name: &str) -> Result<(String, Box<File>), Failure> {
     if name == "-" {
         let stdin = io::stdin().as_fd().try_clone_to_owned().at(Step::JobAd, "standard input")?;
         return Ok(("standard input".into(), Box::new(File::from(stdin))));
@@ -216,14 +217,14 @@ fn open_log(
             Err(error) => return Err(error).at(Step::Log, format!("opening {show}")),
         }
     }
+    if let Some(second) = &common.second_log {
+        log::begin_second(second).at(Step::Log, "a copy of the log for the job's user")?;
+    }
     if !for_people {
         let program = std::env::args_os().next();
         let program = program.as_deref().map(|path| path.to_string_lossy());
         let local_name = common.local_name.as_deref();
         log::starting_up(&Start { program: program.as_deref(), local_name, files });
-    }
-    if let Some(second) = &common.second_log {
-        tracing::warn!("no second log for the submitter ({second}): -a2 has no effect here");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::invocation::{Common, Files, Ids, Invocation};
 use super::session::{self, Session};
-use super::{claim, probe};
+use super::{claim, local, probe};
 use crate::failure::{Disposition, Failure, Step};
 use crate::log;
 use crate::parent::file;
@@ -21,12 +21,11 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
         Invocation::Probe => Ok(probe::main()),
         Invocation::Standalone { files, ids, common } => Ok(standalone(files, ids, common)),
         Invocation::Claim { common, .. } => Ok(claim::main(&common)),
-        Invocation::Local { common, .. } | Invocation::Keyword { common, .. } => {
-            Ok(session::refuse(
-                &common,
-                "the local universe and jobs from the configuration are not supported: leave STARTER_LOCAL \
-             as it was",
-            ))
+        Invocation::Local { schedd, input, ids, common } => {
+            Ok(local::main(&schedd, &input, ids, &common))
+        }
+        Invocation::Keyword { common, .. } => {
+            Ok(session::refuse(&common, "jobs from the configuration are not supported"))
         }
     }
 }

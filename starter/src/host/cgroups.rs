@@ -41,7 +41,8 @@ pub(crate) fn find(knobs: &Knobs, privileged: bool) -> Cgroups {
         None => Cgroups::None(format!("{base} beside {:?} is no place in {ROOT}", own.trim_end())),
         Some(path) => {
             // What is missing is made, where what is there may be written to.
-            let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new(ROOT));
+            let there =
+                path.ancestors().find(|path| path.exists()).unwrap_or_else(|| Path::new(ROOT));
             // Who isn't root asks for root only to show a plan.
             let ask = !privileged || rustix::process::geteuid().is_root();
             match if ask { access(there, Access::WRITE_OK) } else { Ok(()) } {
@@ -59,7 +60,7 @@ pub(crate) fn find(knobs: &Knobs, privileged: bool) -> Cgroups {
 /// The directory, from what /proc/self/cgroup says and the name that the admin gave.
 fn place(own: &str, base: &str) -> Option<PathBuf> {
     let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let parent = Path::new(own).parent().unwrap_or(Path::new(""));
+    let parent = Path::new(own).parent().unwrap_or_else(|| Path::new(""));
     let relative = parent.join(base.trim_matches('/'));
     let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
     (plain && relative.components().next().is_some()).then(|| Path::new(ROOT).join(relative))

@@ -77,14 +77,7 @@ impl Transfer {
         }
         let output = match ad.eval_string("TransferOutput") {
             None => None,
-            Some(list) => {
-                let output = |word| match file_system {
-                    // As in stock, with the rights of the job and as it sees them.
-                    Some(_) if Path::new(word).is_absolute() => without_parents(word),
-                    _ => inside_sandbox(word),
-                };
-                Some(words(&list).map(output).collect::<Result<Vec<_>, Failure>>()?)
-            }
+            Some(list) => Some(output_names("TransferOutput", &list, file_system)?),
         };
         Ok(Some(Self {
             executable: ad.eval_bool("TransferExecutable").unwrap_or(true),
@@ -92,7 +85,10 @@ impl Transfer {
                 .map(str::to_owned)
                 .collect(),
             output,
-            remaps: remaps(&text(ad, "TransferOutputRemaps")?.unwrap_or_default())?,
+            remaps: remaps(
+                &text(ad, "TransferOutputRemaps")?.unwrap_or_default(),
+                file_system.is_some(),
+            )?,
             when: When::from_ad(ad)?,
             preserve_paths: ad.eval_bool("PreserveRelativePaths").unwrap_or(false),
         }))
@@ -103,8 +99,22 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
+/// A list of output: names in the sandbox, in a pool also absolute ones.
+pub(super) fn output_names(
+    attribute: &str,
+    list: &str,
+    file_system: Option<&str>,
+) -> Result<Vec<PathBuf>, Failure> {
+    let output = |word| match file_system {
+        // As in stock, with the rights of the job and as it sees them.
+        Some(_) if Path::new(word).is_absolute() => without_parents(attribute, word),
+        _ => inside_sandbox(attribute, word),
+    };
+    words(list).map(output).collect()
+}
+
 /// An output name must stay in the sandbox.
-fn inside_sandbox(word: &str) -> Result<PathBuf, Failure> {
+fn inside_sandbox(attribute: &str, word: &str) -> Result<PathBuf, Failure> {
     let path = PathBuf::from(word);
     let plain =
         path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
@@ -112,21 +122,21 @@ fn inside_sandbox(word: &str) -> Result<PathBuf, Failure> {
         Ok(path)
     } else {
         Err(invalid(format!(
-            "TransferOutput names {word}, which is outside the sandbox: use a path relative to it"
+            "{attribute} names {word}, which is outside the sandbox: use a path relative to it"
         )))
     }
 }
 
-fn without_parents(word: &str) -> Result<PathBuf, Failure> {
+fn without_parents(attribute: &str, word: &str) -> Result<PathBuf, Failure> {
     let path = PathBuf::from(word);
     if path.components().any(|part| part == Component::ParentDir) {
-        return Err(invalid(format!("TransferOutput names {word}: a path without .. is needed")));
+        return Err(invalid(format!("{attribute} names {word}: a path without .. is needed")));
     }
     Ok(path)
 }
 
 /// `name = path; name2 = path2`, with `\` before a `;` or `=` that belongs to a name.
-fn remaps(list: &str) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+fn remaps(list: &str, pool: bool) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
     let mut result = Vec::new();
     for entry in split_escaped(list, ';') {
         if entry.trim().is_empty() {
@@ -138,7 +148,11 @@ fn remaps(list: &str) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
                 "TransferOutputRemaps: {entry:?} is not of the form name = path"
             )));
         };
-        result.push((inside_sandbox(unescape(&name).trim())?, unescape(&path).trim().into()));
+        let name = unescape(&name);
+        let name = name.trim();
+        // Where a shadow renames what it gets, a name that it never gets does no harm.
+        let name = if pool { name.into() } else { inside_sandbox("TransferOutputRemaps", name)? };
+        result.push((name, unescape(&path).trim().into()));
     }
     Ok(result)
 }

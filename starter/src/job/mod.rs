@@ -1,17 +1,26 @@
 //! The job: its ad, read once into types. No other code looks up job attributes.
 
 mod arguments;
+mod checkpoint;
+mod credentials;
+mod deferral;
 mod environment;
 mod files;
+mod script;
 pub(crate) mod submit;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use classad::ClassAd;
 
 pub(crate) use arguments::{parse_v1, parse_v2};
+pub(crate) use checkpoint::Checkpoint;
+pub(crate) use credentials::{Credentials, TOKENS};
+pub(crate) use deferral::Begin;
 pub(crate) use environment::{Variables, parse_env_either, parse_env_v1, parse_env_v2};
 pub(crate) use files::{Transfer, When};
+pub(crate) use script::{Script, Which};
 
 use crate::failure::{Failure, Step, hold};
 use crate::launcher::message::Status;
@@ -48,6 +57,8 @@ pub(crate) struct Job {
     pub(crate) streams: [bool; 3],
     /// Whether output is appended to (`DontAppend = False`, checkpointing jobs).
     pub(crate) append: bool,
+    /// What it says of checkpoints, if it takes any.
+    pub(crate) checkpoint: Option<Checkpoint>,
     /// Files to move, if the job wants its files moved.
     pub(crate) transfer: Option<Transfer>,
     /// `RequestedChroot`: the root it asked for by name.
@@ -62,8 +73,16 @@ pub(crate) struct Job {
     pub(crate) cpus: i64,
     /// `SpooledOutputFiles`: output that came back from an earlier run.
     pub(crate) spooled: Vec<String>,
-    /// `FailureFiles`: what comes back of a job that failed.
-    pub(crate) failure_files: Vec<String>,
+    /// `JobStarterLog`: the starter's log comes back with the output.
+    pub(crate) wants_log: bool,
+    /// `JobLeaseDuration`: how long the job goes on without its shadow; `None`: not at all.
+    pub(crate) lease: Option<Duration>,
+    /// `GlobalJobId`.
+    pub(crate) global_id: Option<String>,
+    /// `FailureFiles`: what comes back of a job that failed; `None` if it doesn't say.
+    pub(crate) failure_files: Option<Vec<String>>,
+    /// Tokens and a proxy.
+    pub(crate) credentials: Credentials,
     /// The ad itself, for expressions that an admin configured over it and for the copy in the sandbox.
     pub(crate) ad: ClassAd,
 }
@@ -88,6 +107,8 @@ impl Job {
             None => return Err(invalid("the job ad has no Cmd: name the program to run")),
         };
         let transfer = Transfer::from_ad(&ad, file_system)?;
+        let kill_signal = signal_number(&ad, "KillSig").unwrap_or(libc::SIGTERM);
+        let checkpoint = Checkpoint::from_ad(&ad, kill_signal, file_system)?;
         Ok(Self {
             cluster: ad.eval_i64("ClusterId").unwrap_or(1),
             proc: ad.eval_i64("ProcId").unwrap_or(0),
@@ -102,16 +123,19 @@ impl Job {
             stdio: [stdio(&ad, "In")?, stdio(&ad, "Out")?, stdio(&ad, "Err")?],
             streams: ["StreamIn", "StreamOut", "StreamErr"]
                 .map(|name| ad.eval_bool(name).unwrap_or(false)),
-            append: ad.eval_bool("DontAppend") == Some(false)
-                || ad.get("CheckpointExitCode").is_some()
-                || ad.eval_bool("WantCheckpointSignal") == Some(true),
+            append: ad.eval_bool("DontAppend") == Some(false) || checkpoint.is_some(),
+            checkpoint,
             transfer,
             root: text(&ad, "RequestedChroot")?,
             demands: words(text(&ad, "MinIsolation")?),
             core_size: ad.eval_i64("CoreSize"),
-            kill_signal: kill_signal(&ad),
-            spooled: names(text(&ad, "SpooledOutputFiles")?),
-            failure_files: names(text(&ad, "FailureFiles")?),
+            kill_signal,
+            spooled: names(&text(&ad, "SpooledOutputFiles")?.unwrap_or_default()),
+            wants_log: ad.contains("JobStarterLog"),
+            lease: lease(&ad),
+            global_id: ad.eval_string("GlobalJobId"),
+            failure_files: text(&ad, "FailureFiles")?.map(|list| names(&list)),
+            credentials: Credentials::from_ad(&ad)?,
             cpus: ad
                 .eval_i64("CpusProvisioned")
                 .or_else(|| ad.eval_i64("RequestCpus"))
@@ -171,8 +195,13 @@ fn words(list: Option<String>) -> Vec<String> {
     words.map(str::to_ascii_lowercase).collect()
 }
 
-fn names(list: Option<String>) -> Vec<String> {
-    let list = list.unwrap_or_default();
+/// More than a century is none.
+fn lease(ad: &ClassAd) -> Option<Duration> {
+    let seconds = u32::try_from(ad.eval_i64("JobLeaseDuration")?.max(0)).unwrap_or(u32::MAX);
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
+fn names(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
@@ -206,13 +235,12 @@ fn environment(ad: &ClassAd) -> Result<Variables, Failure> {
     }
 }
 
-/// `KillSig`, a number or a name with or without SIG.
-fn kill_signal(ad: &ClassAd) -> i32 {
-    if let Some(number) = ad.eval_i64("KillSig") {
-        return i32::try_from(number).unwrap_or(libc::SIGTERM);
+/// An attribute that is a signal: a number or a name with or without SIG.
+fn signal_number(ad: &ClassAd, name: &str) -> Option<i32> {
+    if let Some(number) = ad.eval_i64(name) {
+        return i32::try_from(number).ok();
     }
-    let Some(name) = ad.eval_string("KillSig") else { return libc::SIGTERM };
-    let name = name.to_ascii_uppercase();
+    let name = ad.eval_string(name)?.to_ascii_uppercase();
     let full = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
-    full.parse::<nix::sys::signal::Signal>().map_or(libc::SIGTERM, |signal| signal as i32)
+    full.parse::<nix::sys::signal::Signal>().ok().map(|signal| signal as i32)
 }

@@ -2,6 +2,7 @@
 //! documentation.
 
 mod families;
+mod plugins;
 mod table;
 pub(crate) mod types;
 
@@ -10,7 +11,8 @@ use std::path::{Component, Path};
 use condor_config::{Config, Options};
 
 use self::families::{by_slot, directories, monitored_resources, resource_environment};
-pub(crate) use self::table::{Knob, Knobs, TABLE};
+pub(crate) use self::plugins::PluginKnobs;
+pub(crate) use self::table::{Knob, Knobs};
 
 use self::types::Home;
 use crate::failure::{Failure, Step};
@@ -43,8 +45,13 @@ pub(crate) fn log_warnings(config: &Config) {
     }
 }
 
+/// All knobs, in the order of the manual.
+pub(crate) fn all() -> impl Iterator<Item = &'static Knob> {
+    table::TABLE.iter().chain(plugins::TABLE)
+}
+
 fn own(options: Options) -> Options {
-    Options { own_defaults: TABLE.iter().map(|knob| knob.name).collect(), ..options }
+    Options { own_defaults: all().map(|knob| knob.name).collect(), ..options }
 }
 
 fn unusable(error: impl std::fmt::Display) -> Failure {
@@ -54,7 +61,7 @@ fn unusable(error: impl std::fmt::Display) -> Failure {
 /// A value that is no value of its knob's type, with the place where it was set.
 fn misfit(condor: &Config, error: &config::ConfigError) -> Failure {
     let text = error.to_string();
-    let knob = TABLE.iter().find(|knob| text.contains(&format!("`{}`", knob.field)));
+    let knob = all().find(|knob| text.contains(&format!("`{}`", knob.field)));
     let origin = knob.and_then(|knob| Some((knob, condor.origin(knob.name)?)));
     match origin {
         Some((knob, origin)) => unusable(format!("{origin}: {}: {text}", knob.name)),
@@ -62,24 +69,33 @@ fn misfit(condor: &Config, error: &config::ConfigError) -> Failure {
     }
 }
 
+/// The values of some knobs, and which of them somebody set.
+fn values<T: serde::de::DeserializeOwned>(
+    condor: &Config,
+    table: &[Knob],
+) -> Result<(T, Vec<&'static str>), Failure> {
+    let set: Vec<_> =
+        table.iter().map(|knob| knob.name).filter(|name| condor.is_assigned(name)).collect();
+    // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
+    let wanted = table.iter().filter(|knob| {
+        set.contains(&knob.name) || (knob.default.is_empty() && !condor.files().is_empty())
+    });
+    let mut source =
+        condor_config::Knobs::typed(condor, wanted.map(|knob| (knob.name, knob.kind.into())));
+    // What somebody has emptied stays empty.
+    for knob in table.iter().filter(|knob| !set.contains(&knob.name)) {
+        if !knob.default.is_empty() {
+            source = source.or(knob.field, knob.default_value());
+        }
+    }
+    let values = source.try_deserialize().map_err(|error| misfit(condor, &error))?;
+    Ok((values, set))
+}
+
 impl Knobs {
     /// The typed values.
     pub(crate) fn read(condor: &Config) -> Result<Self, Failure> {
-        let set: Vec<_> =
-            TABLE.iter().map(|knob| knob.name).filter(|name| condor.is_assigned(name)).collect();
-        // Defaults of HTCondor that refer to other knobs mean nothing without a configuration.
-        let wanted = TABLE.iter().filter(|knob| {
-            set.contains(&knob.name) || (knob.default.is_empty() && !condor.files().is_empty())
-        });
-        let mut source =
-            condor_config::Knobs::typed(condor, wanted.map(|knob| (knob.name, knob.kind.into())));
-        // What somebody has emptied stays empty.
-        for knob in TABLE.iter().filter(|knob| !set.contains(&knob.name)) {
-            if !knob.default.is_empty() {
-                source = source.or(knob.field, knob.default_value());
-            }
-        }
-        let mut knobs: Self = source.try_deserialize().map_err(|error| misfit(condor, &error))?;
+        let (mut knobs, set): (Self, _) = values(condor, table::TABLE)?;
         knobs.set = set;
         if knobs.job_stock_view {
             knobs.be_stock();
@@ -92,6 +108,7 @@ impl Knobs {
         knobs.slot_users = by_slot(condor, "_USER")?;
         knobs.slot_affinity = by_slot(condor, "_CPU_AFFINITY")?;
         knobs.resource_environment = resource_environment(condor)?;
+        knobs.hooks = crate::hooks::Hooks::read(condor).map_err(unusable)?;
         knobs.monitored_resources = monitored_resources(condor)?;
         knobs.own_starter_log =
             condor.local_name().is_some_and(|name| condor.is_set(&format!("{name}.STARTER_LOG")));
@@ -99,7 +116,8 @@ impl Knobs {
     }
 
     /// Defaults as a pool of before 24.1 has them, where the admin hasn't said otherwise: jobs of such
-    /// a pool know neither a scratch directory in the sandbox nor a HOME that the starter sets.
+    /// a pool know neither a scratch directory in the sandbox nor a HOME that the starter sets, and there
+    /// programs before and after a job are nothing that has to be allowed.
     pub(crate) fn be_old(&mut self) {
         self.old_pool = true;
         if !self.is_set("DISABLE_SWAP_FOR_JOB") {
@@ -107,6 +125,9 @@ impl Knobs {
         }
         if !self.is_set("STARTER_NESTED_SCRATCH") {
             self.starter_nested_scratch = false;
+        }
+        if !self.is_set("STARTER_ALLOW_JOB_PRE_AND_POST_CMD") {
+            self.starter_allow_job_pre_and_post_cmd = Some("True".to_owned());
         }
         if !self.is_set("STARTER_SETS_HOME_ENV") {
             self.starter_sets_home_env = false;
@@ -150,6 +171,12 @@ impl Knobs {
         self.set.contains(&name)
     }
 
+    /// The hooks that a job gets.
+    pub(crate) fn choose_hooks(&self, job: &classad::ClassAd) -> Option<crate::hooks::Chosen> {
+        let forced = self.starter_job_hook_keyword.as_deref();
+        self.hooks.choose(job, forced, self.starter_default_job_hook_keyword.as_deref())
+    }
+
     /// Whether jobs may inherit something of the starter's environment.
     pub(crate) fn inherits_environment(&self) -> bool {
         let text = self.job_inherits_starter_environment.as_deref().unwrap_or_default().trim();
@@ -162,7 +189,9 @@ impl Knobs {
     /// Those of a configuration file with this text.
     pub(crate) fn from_text(text: &str) -> Self {
         let options = own(Options::default());
-        Self::read(&Config::parse_str("test.conf", text, &options).unwrap()).unwrap()
+        let config = Config::parse_str("test.conf", text, &options).unwrap();
+        let knobs = Self::read(&config).unwrap();
+        Self { config: Some(config.into()), ..knobs }
     }
 }
 

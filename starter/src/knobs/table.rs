@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use condor_config::As;
+use condor_config::{As, Config};
 use serde::Deserialize;
 
 use super::families::ResourceEnvironment;
 use super::types::{Condition, Home, Permissions};
+use crate::hooks::Hooks;
 use crate::sys::seccomp::Profile;
 
 /// How a knob's text becomes a value.
@@ -71,12 +73,18 @@ macro_rules! knobs {
             /// JOB_MEMORY_DIRECTORIES as paths.
             #[serde(skip)]
             pub(crate) private_in_memory: Vec<PathBuf>,
+            /// `<keyword>_HOOK_<kind>` and STARTER_DIAGNOSTIC_<name>.
+            #[serde(skip)]
+            pub(crate) hooks: Hooks,
             /// Whether STARTER_LOG is set for this starter's local name alone.
             #[serde(skip)]
             pub(crate) own_starter_log: bool,
             /// Whether the pool is of before 24.1.
             #[serde(skip)]
             pub(crate) old_pool: bool,
+            /// Where knobs are read from that hardly a job needs.
+            #[serde(skip)]
+            pub(crate) config: Option<Arc<Config>>,
             /// Knobs that somebody set, as opposed to defaults.
             #[serde(skip)]
             pub(crate) set: Vec<&'static str>,
@@ -169,6 +177,8 @@ knobs! {
     AUTO_SET_NVIDIA_VISIBLE_DEVICES auto_set_nvidia_visible_devices: bool = Boolean "True";
     /// A program that is run in place of every job, with the job's program as first argument.
     USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
+    /// Let jobs run programs before and after their own (PreCmd, PostCmd): an expression over the slot and the job.
+    STARTER_ALLOW_JOB_PRE_AND_POST_CMD starter_allow_job_pre_and_post_cmd: Option<String> = Text "";
     /// Added to a job's niceness, 0 to 19: an expression over the job ad.
     JOB_RENICE_INCREMENT job_renice_increment: Option<String> = Text "";
     /// Keep a job on the CPUs of its slot: those of ASSIGN_CPU_AFFINITY or SLOTn_CPU_AFFINITY, else the one of the slot's number.
@@ -201,6 +211,10 @@ knobs! {
     CGROUP_IGNORE_CACHE_MEMORY cgroup_ignore_cache_memory: bool = Boolean "True";
     /// Seconds between two looks at a job's memory.
     CGROUP_POLLING_INTERVAL cgroup_polling_interval: i64 = Number "5";
+    /// Hold a job whose sandbox takes more than the disk space of its slot. Cloister's own.
+    STARTER_ENFORCE_DISK_LIMITS starter_enforce_disk_limits: bool = Boolean "False";
+    /// The same; a startd of HTCondor's makes a logical volume for each job besides, which isn't used here.
+    STARTD_ENFORCE_DISK_LIMITS startd_enforce_disk_limits: bool = Boolean "False";
     /// Hold a job that was killed because memory ran out; False: not if it was well below its own limit.
     STARTER_ALWAYS_HOLD_ON_OOM starter_always_hold_on_oom: bool = Boolean "True";
     /// Seconds without a sign of life after which the startd may kill the starter.
@@ -215,8 +229,42 @@ knobs! {
     STARTER_UPDATE_INTERVAL starter_update_interval: i64 = Number "300";
     /// Seconds without a byte after which a transfer of files is given up.
     STARTER_UPLOAD_TIMEOUT starter_upload_timeout: i64 = Number "300";
+    /// Seconds after which a running job's tokens are fetched again; 0: never.
+    SEC_CREDENTIAL_REFRESH sec_credential_refresh: i64 = Number "300";
+    /// Let a starter that isn't root take tokens over a connection that isn't encrypted.
+    ALLOW_OAUTH_WITHOUT_ENCRYPTION allow_oauth_without_encryption: bool = Boolean "False";
+    /// Where users' tokens are, for jobs of the local universe.
+    SEC_CREDENTIAL_DIRECTORY_OAUTH sec_credential_directory_oauth: Option<PathBuf> = Text "";
+    /// Don't look at owner and mode of what is there.
+    TRUST_CREDENTIAL_DIRECTORY trust_credential_directory: bool = Boolean "False";
+    /// How often the last change of the queue is tried again for a job of the local universe.
+    LOCAL_UNIVERSE_MAX_JOB_CLEANUP_RETRIES local_universe_max_job_cleanup_retries: i64 = Number "5";
+    /// Seconds between two tries.
+    LOCAL_UNIVERSE_JOB_CLEANUP_RETRY_DELAY local_universe_job_cleanup_retry_delay: i64 = Number "30";
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
     SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
+    /// After a checkpoint, ask the startd whether it would have the claim used again; if not, the job goes back to the queue (25.5 and after).
+    CHECK_REACTIVATE_AFTER_CHECKPOINT check_reactivate_after_checkpoint: bool = Boolean "True";
+    /// Let jobs reach the submit side while they run (condor_chirp).
+    ENABLE_CHIRP enable_chirp: bool = Boolean "True";
+    /// Its files.
+    ENABLE_CHIRP_IO enable_chirp_io: bool = Boolean "True";
+    /// Attributes of the job, at once.
+    ENABLE_CHIRP_UPDATES enable_chirp_updates: bool = Boolean "True";
+    /// Attributes of the job, with the next report.
+    ENABLE_CHIRP_DELAYED enable_chirp_delayed: bool = Boolean "True";
+    /// Names of attributes that a job may set with the next report: a list with *.
+    CHIRP_DELAYED_UPDATE_PREFIX chirp_delayed_update_prefix: String = Text "Chirp*";
+    /// How many of them at most.
+    CHIRP_DELAYED_UPDATE_MAX_ATTRS chirp_delayed_update_max_attrs: usize = Number "100";
+    /// Let a job's owner read its output while it runs (condor_tail): an expression over the job ad.
+    ENABLE_PEEK_JOB enable_peek_job: Condition = Text "True";
+    /// Keyword of the job hooks of every job: those of KEYWORD_HOOK_PREPARE_JOB and its like.
+    STARTER_JOB_HOOK_KEYWORD starter_job_hook_keyword: Option<String> = Text "";
+    /// The same for jobs without a HookKeyword, or with one that isn't known here.
+    STARTER_DEFAULT_JOB_HOOK_KEYWORD starter_default_job_hook_keyword: Option<String> = Text "";
+    /// Don't ask a shadow of 25 what to do after input could not be fetched.
+    GUIDANCE_MUMS_THE_WORD guidance_mums_the_word: bool = Boolean "False";
     /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.
     MEMORY_USAGE_METRIC memory_usage_metric: String = Text "((ResidentSetSize + 1023) / 1024)";
 }

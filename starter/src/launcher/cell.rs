@@ -56,6 +56,8 @@ pub(crate) struct Waiting {
     told: OwnedFd,
     /// For the word.
     go: OwnedFd,
+    /// A socket in the job's own network, for its chirp proxy.
+    listener: Option<OwnedFd>,
 }
 
 /// Makes the cell and the job's process in it.
@@ -83,13 +85,14 @@ pub(crate) fn make(
     };
     drop((tell, gate, report, files));
     // Init waits for an answer before it reaps, so that even a job that is over has its number still.
-    let job = receive_pidfd(&status).map(|job| (number_of(&job), job));
+    let job = receive_pidfd(&status).map(|(job, listener)| (number_of(&job), job, listener));
     // An init that is gone needs none.
     let _ = status.send(b"r");
     match job {
-        Ok((pid, job)) => {
+        Ok((pid, job, listener)) => {
             let separate = plan.namespaces.pid != PidOne::Shared;
-            Ok(Waiting { cell: Cell { init, status, job, separate, group, pid }, told, go })
+            let cell = Cell { init, status, job, separate, group, pid };
+            Ok(Waiting { cell, told, go, listener })
         }
         Err(failure) => {
             drop(go);
@@ -127,6 +130,11 @@ impl Waiting {
         }
     }
 
+    /// The socket in the job's own network, once.
+    pub(crate) fn take_listener(&mut self) -> Option<OwnedFd> {
+        self.listener.take()
+    }
+
     /// The program is not to run.
     pub(crate) fn abandon(self) {
         end(&self.cell.init);
@@ -153,7 +161,8 @@ fn messages() -> io::Result<(UnixDatagram, UnixDatagram)> {
     Ok((one.into(), other.into()))
 }
 
-fn flags(plan: &Plan) -> CloneFlags {
+/// All namespaces of the cell.
+pub(super) fn flags(plan: &Plan) -> CloneFlags {
     let n = &plan.namespaces;
     let wanted = [
         (n.user, CloneFlags::CLONE_NEWUSER),
@@ -213,6 +222,8 @@ fn init_main(
     if plan.namespaces.net {
         super::network::loopback_up()?;
     }
+    let own_network = plan.namespaces.net && plan.sandbox.chirp;
+    let listener = own_network.then(super::network::listener).transpose()?;
     oom_score(plan)?;
     if plan.namespaces.mount {
         view::build(plan, places)?;
@@ -236,7 +247,7 @@ fn init_main(
             exec::leave(127);
         }
         Side::Parent(child) => {
-            send_pidfd(report, &child.pidfd)?;
+            send_pidfd(report, &child.pidfd, listener.as_ref())?;
             retire(plan, daemon, report)?;
             match plan.namespaces.pid {
                 PidOne::Shared => reap_and_watch(&child, report),
@@ -365,7 +376,7 @@ fn end_of(status: WaitStatus, child: &Child) -> Option<Status> {
 }
 
 /// In a user namespace the job keeps the only ids that an unprivileged starter may give: its own.
-fn map_own_ids(ids: &Ids) -> Result<(), Failure> {
+pub(super) fn map_own_ids(ids: &Ids) -> Result<(), Failure> {
     let write = |file: &str, text: String| {
         fs::write(format!("/proc/self/{file}"), text)
             .at(Step::Namespaces, format!("/proc/self/{file} of the user namespace"))
@@ -384,8 +395,13 @@ fn oom_score(plan: &Plan) -> Result<(), Failure> {
     }
 }
 
-fn send_pidfd(report: &UnixDatagram, pidfd: &OwnedFd) -> Result<(), Failure> {
-    let fds = [pidfd.as_raw_fd()];
+fn send_pidfd(
+    report: &UnixDatagram,
+    pidfd: &OwnedFd,
+    listener: Option<&OwnedFd>,
+) -> Result<(), Failure> {
+    let fds = [Some(pidfd), listener];
+    let fds: Vec<RawFd> = fds.into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&fds)];
     let none: Option<&()> = None;
     sendmsg(report.as_raw_fd(), &[IoSlice::new(b"p")], &rights, MsgFlags::empty(), none)
@@ -393,19 +409,22 @@ fn send_pidfd(report: &UnixDatagram, pidfd: &OwnedFd) -> Result<(), Failure> {
         .at(Step::Namespaces, "handing over the job's descriptor")
 }
 
-fn receive_pidfd(status: &UnixDatagram) -> Result<OwnedFd, Failure> {
+/// With the socket that init may have made in the job's network.
+fn receive_pidfd(status: &UnixDatagram) -> Result<(OwnedFd, Option<OwnedFd>), Failure> {
     let mut byte = [0];
     let mut parts = [IoSliceMut::new(&mut byte)];
-    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let mut space = nix::cmsg_space!([RawFd; 2]);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(status.as_raw_fd(), &mut parts, Some(&mut space), flags)
         .at(Step::Namespaces, "the job's descriptor")?;
     let mut messages = message.cmsgs().at(Step::Namespaces, "the job's descriptor")?;
-    let fd = messages.find_map(|message| match message {
-        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+    let fds = messages.find_map(|message| match message {
+        ControlMessageOwned::ScmRights(fds) => Some(fds),
         _ => None,
     });
-    fd.map(process::owned)
+    let mut fds = fds.into_iter().flatten().map(process::owned);
+    fds.next()
+        .map(|pidfd| (pidfd, fds.next()))
         .ok_or_else(|| Failure::host(Step::Namespaces, "init sent no descriptor of the job"))
 }
 

@@ -7,17 +7,21 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::place::Placed;
 use crate::failure::{Context, Failure, Step};
-use crate::plan::Plan;
+use crate::hooks::{Errand, Ran};
+use crate::plan::{Plan, Program};
+use crate::reach::peek::MAX_FILES;
 use crate::report::{Disk, Sample, Usage};
 use crate::sys::process;
-use crate::transfer::{Delivered, Destination, Source, Stats};
+use crate::transfer::{Delivered, Destination, Invalid, Source, Stats, Told};
 
 /// The largest message in bytes: a plan whose arguments and environment are as large as the kernel
 /// takes (2 MiB), with the job ad, fits easily.
@@ -29,14 +33,37 @@ const MAX_MESSAGE: usize = 64 << 20;
 pub(crate) enum Order {
     /// Check the plan and make the sandbox. Answer: only if it failed.
     Prepare(Box<Plan>),
+    /// Put credentials into the sandbox. Answer: `Placed`.
+    Place(Placed),
+    /// Put newer ones in their place, if the sandbox is there still. No answer.
+    Renew(Placed),
+    /// Write an event at the end of a log of the user's, with the job's rights. Answer: `Appended`.
+    Append {
+        /// The file, absolute.
+        path: PathBuf,
+        /// What.
+        text: String,
+    },
+    /// Go on with another plan for the same sandbox, which a hook has asked for. Answer: only if it failed.
+    Revise(Box<Plan>),
+    /// Run a program of the admin's. Answer: `Ran` or `Failed`; none for a hook of a running job.
+    Run(Errand),
     /// Bring files in. Answer: `Fetched` or `Failed`.
     Fetch(Source),
     /// Open the job's standard files, if that shall be known before the start. Answer: `Opened` or
     /// `Failed`.
     Open,
+    /// Run another program in the job's place, before or after it. Answer: `Started` and `Ended`, or
+    /// `Failed`.
+    Script(Box<Program>),
     /// Make everything for the job but run its program, so that little is left to do then. Answer:
     /// only if it failed.
     Ready,
+    /// Open the job's chirp proxy, whose clients show this cookie. After `Ready`. Answer: `Listening`
+    /// or `Failed`.
+    Listen(String),
+    /// Open files of the job's directory for reading, for the job's owner. Answer: `Peeked`.
+    Peek(Vec<PathBuf>),
     /// Start the job. Answer: `Started` or `Failed`.
     Launch,
     /// Send a signal to the job's main process. No answer.
@@ -47,6 +74,8 @@ pub(crate) enum Order {
     Measure,
     /// Kill the whole job, or the copy that is under way. Answer: `Ended`, as at any end, or `Failed`.
     Kill,
+    /// Put the log's copy for the job's user into the sandbox. No answer.
+    KeepLog,
     /// Take files out. Answer: `Delivered` or `Failed`.
     Deliver(Destination),
     /// Remove the sandbox and leave. Answer: `Gone`, then the end of the stream.
@@ -56,13 +85,24 @@ pub(crate) enum Order {
 /// Launcher to supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
+    /// The credentials are there, or this is why not.
+    Placed(Option<Failure>),
+    /// The event is in the log, or this is why not.
+    Appended(Option<Failure>),
     /// Input is in the sandbox; how much it was.
     Fetched(Stats),
+    /// In place of that: the checkpoint among it isn't as it was.
+    InvalidCheckpoint(Invalid),
     /// The job's standard files are open.
     Opened {
         /// How many pipes follow, for those that are streams, in their order.
         streams: usize,
     },
+    /// A socket that listens in the job's network follows, and the job can find it.
+    Listening,
+    /// Which files are open, in their order, with the errno of those that aren't; their descriptors
+    /// follow.
+    Peeked(Vec<Result<(), i32>>),
     /// The job's program runs.
     Started {
         /// Its process number on the machine; 0 if it could not be told.
@@ -86,6 +126,10 @@ pub(crate) enum Report {
         /// What the startd has last said of the slot, as it wrote it; empty if nothing.
         snapshot: Vec<u8>,
     },
+    /// A program of the admin's has ended.
+    Ran(Ran),
+    /// What plugins did for a transfer, whose end follows.
+    Plugins(Told),
     /// Output is where it belongs.
     Delivered(Delivered),
     /// An order could not be carried out.
@@ -121,6 +165,16 @@ pub(crate) enum Status {
     Exited(i32),
     /// By this signal; whether a core was written.
     Signaled(i32, bool),
+}
+
+impl Status {
+    /// As wait(2) has it.
+    pub(crate) fn wait(self) -> i32 {
+        match self {
+            Self::Exited(code) => (code & 0xff) << 8,
+            Self::Signaled(signal, core) => (signal & 0x7f) | if core { 0x80 } else { 0 },
+        }
+    }
 }
 
 /// One end of the conversation.
@@ -167,14 +221,14 @@ impl Channel {
             .at(Step::Internal, "sending descriptors within the starter")
     }
 
-    /// Takes this many descriptors, three at the most, which a message has announced.
+    /// Takes this many descriptors, `MAX_FILES` at the most, which a message has announced.
     pub(crate) fn receive_files(&self, count: usize) -> Result<Vec<OwnedFd>, Failure> {
         if count == 0 {
             return Ok(Vec::new());
         }
         let mut byte = [0];
         let mut parts = [IoSliceMut::new(&mut byte)];
-        let mut space = nix::cmsg_space!([RawFd; 3]);
+        let mut space = nix::cmsg_space!([RawFd; MAX_FILES]);
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let what = "receiving descriptors within the starter";
         let message = recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut space), flags)
@@ -226,6 +280,13 @@ mod tests {
         let order: Option<Order> = other.receive().unwrap();
         assert!(matches!(order, Some(Order::Signal(15))));
         assert!(other.receive::<Order>().unwrap().is_none());
+    }
+
+    #[test]
+    fn the_status_is_the_kernels_word() {
+        assert_eq!(Status::Exited(3).wait(), 768);
+        assert_eq!(Status::Signaled(9, false).wait(), 9);
+        assert_eq!(Status::Signaled(11, true).wait(), 139);
     }
 
     #[test]

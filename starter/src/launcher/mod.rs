@@ -1,40 +1,54 @@
 //! The launcher: the small privileged process. It is forked before anything from outside is read,
 //! carries out a fixed set of orders, and believes nothing that it can check.
 
+mod append;
 mod cell;
 mod cgroup;
 mod devices;
-mod family;
+pub(crate) mod family;
 mod job;
 pub(crate) mod message;
 mod network;
+pub(crate) mod place;
 mod remove;
+mod room;
 pub(crate) mod root;
 pub(crate) mod sandbox;
 mod stdio;
 mod verify;
 mod view;
 
+pub(crate) use self::family::kill_children;
+
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat};
 
 use self::cell::{Cell, Waiting};
 use self::cgroup::Group;
 use self::message::{Channel, Ended, Order, Report};
+use self::place::{Placed, Store};
+use self::room::Whose;
 use self::sandbox::Made;
 use self::verify::Known;
 use self::view::{Identity, Places};
 use crate::failure::{Context, Failure, Step};
+use crate::hooks::{self, Errand, Kind, Running};
 use crate::host::cgroups::Cgroups;
 use crate::host::run_as;
 use crate::knobs::Knobs;
-use crate::plan::{Plan, Root};
+use crate::plan::{Account, CHIRP_CONFIG, Plan, Program, Root};
+use crate::reach::chirp::is_cookie;
+use crate::reach::peek::MAX_FILES;
+use crate::sys::open::openat2;
+use crate::sys::privilege::Borrowed;
 use crate::sys::privilege::Ids;
 use crate::sys::process;
-use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Source};
+use crate::transfer::{self, Catalogue, Destination, Entrance, Moved, Moving, Rooms, Source};
 
 /// What the launcher knows, none of it from the supervisor.
 #[derive(Debug)]
@@ -57,6 +71,9 @@ pub(crate) struct Launcher<'a> {
     pub(crate) show_progress: bool,
 }
 
+/// The log's copy in the sandbox, as shadows know it.
+pub(crate) const SANDBOX_LOG: &str = ".starter.log";
+
 /// The state of one job.
 #[derive(Debug, Default)]
 struct State {
@@ -65,9 +82,13 @@ struct State {
     catalogue: Option<Catalogue>,
     files: Option<stdio::Files>,
     moving: Option<Moving>,
+    /// A program of the admin's that orders wait for.
+    running: Option<Running>,
+    /// One beside the running job, which nothing waits for.
+    beside: Option<Running>,
     /// A job that has yet to begin.
     ready: Option<Waiting>,
-    /// The supervisor's ends of the standard files that are streams.
+    /// Descriptors for the supervisor that go along with the next report.
     streams: Vec<OwnedFd>,
     cell: Option<Cell>,
     /// That of a job that has ended, until there is time to remove it.
@@ -75,6 +96,8 @@ struct State {
     ended: Option<Ended>,
     /// Orders that wait for the copy under way.
     waiting: VecDeque<Order>,
+    /// What runs isn't the job itself, but a script of it.
+    script: bool,
     /// An order failed: of those that follow only the last is carried out.
     failed: bool,
     /// The end of the sandbox has been told.
@@ -93,7 +116,7 @@ impl Launcher<'_> {
         if let Err(failure) = outcome {
             tracing::error!("launcher: {failure}");
         }
-        drop(state.moving.take());
+        drop((state.moving.take(), state.running.take(), state.beside.take()));
         if let Some(ready) = state.ready.take() {
             ready.abandon();
         }
@@ -124,18 +147,37 @@ impl Launcher<'_> {
             {
                 let (ended, group) = cell.collect(state.ended.take())?;
                 state.group = group;
+                let script = std::mem::take(&mut state.script);
+                if !script && let Some(failure) = self.wrapper_failure(state) {
+                    Self::fail(channel, state, failure)?;
+                    continue;
+                }
                 let disk = state.sandbox.as_ref().map(Made::measure).unwrap_or_default();
                 let snapshot = state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default();
                 channel.send(&Report::Ended { ended, disk, snapshot })?;
                 state.group = None;
-                // Nobody needs what is left of a job whose files aren't moved.
-                if state.plan.as_ref().is_some_and(|plan| !plan.files.transfer) {
+                // Nobody needs what is left of a job whose files aren't moved, unless there is a hook.
+                let unneeded = |plan: &Plan| !plan.files.transfer && !plan.program.again;
+                if !script
+                    && self.knobs.hooks.is_empty()
+                    && state.plan.as_ref().is_some_and(unneeded)
+                {
                     Self::remove(channel, state)?;
                 }
             }
             if let Some(end) = state.moving.as_mut().and_then(Moving::step) {
                 state.moving = None;
-                Self::moved(channel, state, end)?;
+                if !end.told.is_empty() {
+                    channel.send(&Report::Plugins(end.told))?;
+                }
+                Self::moved(channel, state, end.outcome)?;
+            }
+            if let Some(ran) = state.running.as_mut().and_then(Running::step) {
+                state.running = None;
+                channel.send(&Report::Ran(ran))?;
+            }
+            if state.beside.as_mut().and_then(Running::step).is_some() {
+                state.beside = None;
             }
             if ready.order {
                 let Some(order) = channel.receive()? else { return Ok(()) };
@@ -149,13 +191,17 @@ impl Launcher<'_> {
 
     /// Carries out what can be carried out now; whether that was the last order.
     fn obey_all(&self, channel: &Channel, state: &mut State) -> Result<bool, Failure> {
-        if state.waiting.iter().any(|order| matches!(order, Order::Kill | Order::Finish))
-            && let Some(moving) = &state.moving
-        {
-            // Its end comes as a failure, after which the orders that wait mean nothing.
-            moving.kill();
+        if state.waiting.iter().any(|order| matches!(order, Order::Kill | Order::Finish)) {
+            if let Some(moving) = &state.moving {
+                // Its end comes as a failure, after which the orders that wait mean nothing.
+                moving.kill();
+            }
+            if let Some(running) = &mut state.running {
+                running.kill();
+            }
         }
         while state.moving.is_none()
+            && state.running.is_none()
             && let Some(order) = state.waiting.pop_front()
         {
             match order {
@@ -164,6 +210,12 @@ impl Launcher<'_> {
                         Self::remove(channel, state)?;
                     }
                     return Ok(true);
+                }
+                // Of a job that failed there is still something to be said.
+                Order::Append { .. } if state.failed => {
+                    if let Some(report) = self.obey(order, state)? {
+                        channel.send(&report)?;
+                    }
                 }
                 _ if state.failed => {}
                 order => match self.obey(order, state) {
@@ -179,12 +231,22 @@ impl Launcher<'_> {
         Ok(false)
     }
 
+    /// What USER_JOB_WRAPPER has written to say that it could not run the job. A job can write it, too,
+    /// and then runs again, as with stock.
+    fn wrapper_failure(&self, state: &State) -> Option<Failure> {
+        self.knobs.user_job_wrapper.as_ref()?;
+        let text = state.sandbox.as_ref()?.wrapper_error()?;
+        let message = format!("The job wrapper failed to execute the job: {text}");
+        Some(Failure::host(Step::Exec, message))
+    }
+
     fn fail(channel: &Channel, state: &mut State, failure: Failure) -> Result<(), Failure> {
         state.failed = true;
         channel.send(&Report::Failed(failure))
     }
 
     fn remove(channel: &Channel, state: &mut State) -> Result<(), Failure> {
+        drop(state.beside.take());
         if let Some(ready) = state.ready.take() {
             ready.abandon();
         }
@@ -199,14 +261,20 @@ impl Launcher<'_> {
         end: Result<Moved, Failure>,
     ) -> Result<(), Failure> {
         match end {
-            Ok(Moved::In { catalogue, stats }) => {
+            Ok(Moved::In { invalid: Some(invalid), .. }) => {
+                state.failed = true;
+                channel.send(&Report::InvalidCheckpoint(invalid))
+            }
+            Ok(Moved::In { catalogue, stats, invalid: None }) => {
                 state.catalogue = Some(catalogue);
                 channel.send(&Report::Fetched(stats))
             }
             Ok(Moved::Out(delivered)) => channel.send(&Report::Delivered(delivered)),
-            // Output may be tried once more.
-            Err(failure) if state.catalogue.is_some() => channel.send(&Report::Failed(failure)),
-            Err(failure) => Self::fail(channel, state, failure),
+            // It may be tried once more, or the job be started without: then everything is new.
+            Err(failure) => {
+                state.catalogue.get_or_insert_default();
+                channel.send(&Report::Failed(failure))
+            }
         }
     }
 
@@ -214,6 +282,22 @@ impl Launcher<'_> {
     fn obey(&self, order: Order, state: &mut State) -> Result<Option<Report>, Failure> {
         match order {
             Order::Prepare(plan) => self.prepare(*plan, state).map(|()| None),
+            Order::Place(placed) => Ok(Some(Report::Placed(self.place(&placed, state).err()))),
+            Order::Renew(placed) => {
+                if state.sandbox.is_some()
+                    && let Err(failure) = self.place(&placed, state)
+                {
+                    tracing::warn!("credentials aren't renewed: {failure}");
+                }
+                Ok(None)
+            }
+            Order::Append { path, text } => {
+                let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
+                let end = append::append(&plan.account.ids, &plan.sandbox, &path, &text);
+                Ok(Some(Report::Appended(end.err())))
+            }
+            Order::Revise(plan) => self.revise(*plan, state).map(|()| None),
+            Order::Run(errand) => self.run(&errand, state),
             Order::Fetch(source) => self.fetch(&source, state).map(|()| None),
             Order::Open => {
                 let plan = state.plan.as_ref().ok_or_else(|| out_of_order("there is no plan"))?;
@@ -225,6 +309,22 @@ impl Launcher<'_> {
             Order::Ready => {
                 state.ready = Some(self.ready(state)?);
                 Ok(None)
+            }
+            Order::Listen(cookie) => {
+                let socket = Self::listen(&cookie, state)?;
+                state.streams = vec![socket];
+                Ok(Some(Report::Listening))
+            }
+            Order::Peek(paths) => {
+                let files: Vec<_> =
+                    paths.iter().take(MAX_FILES).map(|path| Self::peek(path, state)).collect();
+                let told = files.iter().map(|file| file.as_ref().map(drop).map_err(|errno| *errno));
+                let told = told.collect();
+                state.streams = files.into_iter().flatten().collect();
+                Ok(Some(Report::Peeked(told)))
+            }
+            Order::Script(program) => {
+                self.script(*program, state).map(|pid| Some(Report::Started { pid }))
             }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
@@ -250,7 +350,19 @@ impl Launcher<'_> {
                 }
                 Ok(None)
             }
-            Order::Deliver(destination) => self.deliver(&destination, state).map(|()| None),
+            Order::KeepLog => {
+                // A job without it is better than none.
+                if let (Some(sandbox), Some(content)) = (&state.sandbox, crate::log::second())
+                    && let Err(error) = content.and_then(|text| sandbox.put(SANDBOX_LOG, &text))
+                {
+                    tracing::warn!("the log's copy for the user: {error}");
+                }
+                Ok(None)
+            }
+            // It may be tried once more, also one that could not begin.
+            Order::Deliver(destination) => {
+                Ok(self.deliver(&destination, state).err().map(Report::Failed))
+            }
             Order::Finish => Ok(None),
         }
     }
@@ -260,18 +372,80 @@ impl Launcher<'_> {
             return Err(Failure::host(Step::Internal, "a job was prepared already"));
         }
         let account = run_as::account(&plan.account.name, self.privileged)?;
-        let known = Known {
-            account: &account,
+        verify::plan(&plan, self.known(&account))?;
+        let plan = state.plan.insert(plan);
+        state.sandbox = Some(sandbox::make(plan, &self.daemon)?);
+        Ok(())
+    }
+
+    /// Takes another plan, which passes the same checks and leaves account and sandbox as they are.
+    fn revise(&self, plan: Plan, state: &mut State) -> Result<(), Failure> {
+        let (Some(before), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
+            return Err(out_of_order("there is no job to be changed"));
+        };
+        let (mut same, old) = (plan.sandbox.clone(), &before.sandbox);
+        (same.directories, same.files) = (old.directories.clone(), old.files.clone());
+        if plan.account != before.account || same != *old {
+            return Err(Failure::host(
+                Step::Plan,
+                "a hook has changed the job so that it would run as somebody else or elsewhere",
+            ));
+        }
+        verify::plan(&plan, self.known(&plan.account))?;
+        sandbox.add_directories(&plan.sandbox)?;
+        state.plan = Some(plan);
+        Ok(())
+    }
+
+    fn run(&self, errand: &Errand, state: &mut State) -> Result<Option<Report>, Failure> {
+        let (Some(plan), Some(sandbox)) = (&state.plan, &state.sandbox) else {
+            return Err(out_of_order("there is no sandbox to run a hook in"));
+        };
+        let aside = matches!(errand, Errand::Hook { kind: Kind::Update, .. });
+        let needed =
+            matches!(errand, Errand::Hook { kind: Kind::BeforeTransfer | Kind::Prepare, .. });
+        if aside && state.beside.is_some() {
+            tracing::info!("UPDATE_JOB_INFO still runs, and isn't invoked again");
+            return Ok(None);
+        }
+        let pid = state.cell.as_ref().map(|cell| cell.pid);
+        let started = hooks::start(errand, plan, self.knobs, sandbox.dir.as_fd(), pid);
+        match started {
+            Ok(Ok(running)) if aside => state.beside = Some(running),
+            Ok(Ok(running)) => state.running = Some(running),
+            Ok(Err(ran)) if !aside => return Ok(Some(Report::Ran(ran))),
+            Ok(Err(_)) => {}
+            Err(failure) if needed => return Err(failure),
+            Err(failure) => {
+                tracing::warn!("{failure}");
+                return Ok((!aside).then(|| Report::Ran(hooks::Ran::missing())));
+            }
+        }
+        Ok(None)
+    }
+
+    fn known<'a>(&'a self, account: &'a Account) -> Known<'a> {
+        Known {
+            account,
             knobs: self.knobs,
             privileged: self.privileged,
             supervisor: self.supervisor,
             slot: self.slot,
             caller_is_submitter: self.caller_is_submitter,
+        }
+    }
+
+    fn place(&self, placed: &Placed, state: &State) -> Result<(), Failure> {
+        let (Some(plan), Some(sandbox)) = (&state.plan, &state.sandbox) else {
+            return Err(out_of_order("there is no sandbox for credentials"));
         };
-        verify::plan(&plan, known)?;
-        let plan = state.plan.insert(plan);
-        state.sandbox = Some(sandbox::make(plan, &self.daemon)?);
-        Ok(())
+        let store = Store {
+            directory: self.knobs.sec_credential_directory_oauth.as_deref(),
+            trusted: self.knobs.trust_credential_directory,
+        };
+        place::place(sandbox, &plan.account, placed, store)
     }
 
     fn fetch(&self, source: &Source, state: &mut State) -> Result<(), Failure> {
@@ -280,7 +454,9 @@ impl Launcher<'_> {
         else {
             return Err(out_of_order("there is no sandbox to copy to"));
         };
-        let moving = transfer::fetch(plan, source, sandbox.dir.as_fd(), self.show_progress)?;
+        let moving = self.with_rooms(plan, sandbox, source.runs_plugins(), |rooms| {
+            transfer::fetch(plan, source, sandbox.dir.as_fd(), rooms, self.show_progress)
+        })?;
         state.moving = Some(moving);
         Ok(())
     }
@@ -296,15 +472,66 @@ impl Launcher<'_> {
             None => stdio::open(plan)?.0,
         };
         let places = Places { for_job: true, ..places(plan, sandbox)? };
-        let group = match plan.together.cgroup() {
-            Some(cgroup) if self.slot.is_none() => {
-                cgroup::clean(self.cgroups, self.knobs);
-                Some(Group::make(cgroup, self.cgroups, self.knobs)?)
-            }
-            Some(cgroup) => Some(Group::make(cgroup, self.cgroups, self.knobs)?),
-            None => None,
-        };
+        let group = self.group(plan)?;
         cell::make(plan, places, files, &self.daemon, group)
+    }
+
+    /// A socket that the job's processes can reach, and its address where they look for it.
+    fn listen(cookie: &str, state: &mut State) -> Result<OwnedFd, Failure> {
+        let (Some(sandbox), Some(plan), Some(ready)) =
+            (&state.sandbox, &state.plan, &mut state.ready)
+        else {
+            return Err(out_of_order("there is no job that waits"));
+        };
+        if !plan.sandbox.chirp || !is_cookie(cookie) {
+            return Err(out_of_order("this job gets no chirp proxy"));
+        }
+        let socket = match ready.take_listener() {
+            Some(socket) => socket,
+            None => network::listener()?,
+        };
+        let port = network::port(&socket)?;
+        sandbox.tell_job(CHIRP_CONFIG, format!("127.0.0.1 {port} {cookie}\n").as_bytes())?;
+        Ok(socket)
+    }
+
+    /// A file of the job's directory, opened with the job's rights and without leaving that directory;
+    /// the errno if that can't be. A failure here is none of the job's.
+    fn peek(path: &Path, state: &State) -> Result<OwnedFd, i32> {
+        let (Some(plan), Some(sandbox)) = (&state.plan, &state.sandbox) else {
+            return Err(libc::ENOENT);
+        };
+        let open = || -> std::io::Result<OwnedFd> {
+            let _rights = Borrowed::rights_of(&plan.account.ids)?;
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            let own = plan.program.directory.strip_prefix(&sandbox.path).ok();
+            let dir = match own {
+                Some(inner) if inner.as_os_str().is_empty() => sandbox.dir.try_clone()?,
+                Some(inner) => Made::place(sandbox.dir.as_fd(), inner)?,
+                None => openat(
+                    CWD,
+                    plan.program.directory.as_path(),
+                    OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )?,
+            };
+            let file = openat2(dir, path, flags, Mode::empty(), how)?;
+            if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+                return Err(std::io::Error::from_raw_os_error(libc::EINVAL));
+            }
+            Ok(file)
+        };
+        open().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// The cgroup of a cell that is about to be made, if there is to be one.
+    fn group(&self, plan: &Plan) -> Result<Option<Group>, Failure> {
+        let Some(cgroup) = plan.together.cgroup() else { return Ok(None) };
+        if self.slot.is_none() {
+            cgroup::clean(self.cgroups, self.knobs);
+        }
+        Group::make(cgroup, self.cgroups, self.knobs).map(Some)
     }
 
     fn launch(&self, state: &mut State) -> Result<i32, Failure> {
@@ -318,6 +545,23 @@ impl Launcher<'_> {
         Ok(pid)
     }
 
+    /// Starts another program of the job's in a cell like its own.
+    fn script(&self, program: Program, state: &mut State) -> Result<i32, Failure> {
+        let (Some(plan), Some(sandbox), None, None) =
+            (&state.plan, &state.sandbox, &state.ready, &state.cell)
+        else {
+            return Err(out_of_order("there is no sandbox to run a script in"));
+        };
+        let plan = Plan { program, ..plan.clone() };
+        let files = stdio::open(&plan)?.0;
+        let places = Places { for_job: true, ..places(&plan, sandbox)? };
+        let cell = cell::make(&plan, places, files, &self.daemon, self.group(&plan)?)?.go()?;
+        let pid = cell.pid;
+        state.cell = Some(cell);
+        state.script = true;
+        Ok(pid)
+    }
+
     fn deliver(&self, destination: &Destination, state: &mut State) -> Result<(), Failure> {
         let (Some(plan), Some(sandbox), None, None) =
             (&state.plan, &state.sandbox, &state.ready, &state.cell)
@@ -328,14 +572,40 @@ impl Launcher<'_> {
             return Err(out_of_order("this job's files are not moved"));
         };
         let places = places(plan, sandbox)?;
+        let calls = plan.calls;
         let enter = || cell::enter_view(plan, places);
-        let entrance = Entrance { namespaces: cell::view_namespaces(plan), enter: &enter };
+        let entrance = Entrance { namespaces: cell::view_namespaces(plan), calls, enter: &enter };
         let entrance = plan.namespaces.mount.then_some(&entrance);
-        let sandbox = sandbox.dir.as_fd();
+        let dir = sandbox.dir.as_fd();
         let progress = self.show_progress;
-        let moving = transfer::deliver(plan, destination, before, sandbox, entrance, progress)?;
+        let moving = self.with_rooms(plan, sandbox, destination.runs_plugins(), |rooms| {
+            transfer::deliver(plan, destination, before, dir, entrance, rooms, progress)
+        })?;
         state.moving = Some(moving);
         Ok(())
+    }
+
+    /// Has the rooms for plugins planned, if they are wanted.
+    fn with_rooms(
+        &self,
+        plan: &Plan,
+        sandbox: &Made,
+        wanted: bool,
+        begin: impl FnOnce(Option<&Rooms<'_>>) -> Result<Moving, Failure>,
+    ) -> Result<Moving, Failure> {
+        if !wanted {
+            return begin(None);
+        }
+        let places = places(plan, sandbox)?;
+        let (site, site_namespaces) = room::plan_of(plan, Whose::Site, self.privileged);
+        let (own, own_namespaces) = room::plan_of(plan, Whose::Own, self.privileged);
+        let calls = plan.calls;
+        let enter_site = || room::enter(&site, places);
+        let enter_own = || room::enter(&own, places);
+        begin(Some(&Rooms {
+            site: Entrance { namespaces: site_namespaces, calls, enter: &enter_site },
+            own: Entrance { namespaces: own_namespaces, calls, enter: &enter_own },
+        }))
     }
 }
 
@@ -379,6 +649,9 @@ fn wait(channel: &Channel, state: &State) -> Result<Ready, Failure> {
     } else if let Some(moving) = &state.moving {
         fds.extend(moving.sources().into_iter().map(source));
     }
+    for running in [&state.running, &state.beside].into_iter().flatten() {
+        fds.extend(running.sources().into_iter().map(source));
+    }
     let due = state.cell.as_ref().and_then(|cell| cell.group.as_ref()).map(Group::due);
     loop {
         let timeout = due.map_or(PollTimeout::NONE, |due| {
@@ -399,6 +672,6 @@ fn wait(channel: &Channel, state: &State) -> Result<Ready, Failure> {
     Ok(Ready {
         order: ready(0, any),
         end: running && ready(1, any),
-        status: running && ready(2, PollFlags::POLLIN),
+        status: running && state.ended.is_none() && ready(2, PollFlags::POLLIN),
     })
 }

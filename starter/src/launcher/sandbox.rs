@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::remove;
 use crate::failure::{Context, Failure, Step};
-use crate::plan::{Account, Plan, Sandbox};
+use crate::plan::{Account, Plan, Sandbox, USER};
 use crate::report::{self, Disk};
 use crate::sys::open::openat2;
 use crate::sys::privilege::{Borrowed, Ids};
@@ -20,13 +20,17 @@ const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Directories of the nested layout that belong to the job, the one it works in first.
-const JOBS: [&str; 2] = ["scratch", "user"];
+const JOBS: [&str; 2] = ["scratch", USER];
 /// The one that belongs to the daemons.
 const DAEMONS: &str = "htcondor";
 
 /// The startd's view of the slot, in the daemons' directory or in the sandbox.
 const SNAPSHOT: &str = ".update.ad";
+/// The file in which USER_JOB_WRAPPER says why it could not run the job.
+pub(crate) const WRAPPER_ERROR: &str = ".job_wrapper_failure";
 /// Most bytes of it that are read.
+const MAX_WRAPPER_ERROR: u64 = 4096;
+/// Most bytes of the snapshot that are read.
 const MAX_SNAPSHOT: u64 = 1 << 20;
 
 /// A sandbox that exists.
@@ -124,9 +128,7 @@ impl Made {
     /// Subdirectories and files, made with the job's own rights.
     fn fill(&self, sandbox: &Sandbox) -> Result<(), Failure> {
         let _rights = Borrowed::rights_of(&self.owner).at(Step::Sandbox, "the job's rights")?;
-        for relative in &sandbox.directories {
-            self.directory(relative).at(Step::Sandbox, self.path.join(relative).display())?;
-        }
+        self.directories(sandbox)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         for (name, content) in &sandbox.files {
             let write = || -> std::io::Result<()> {
@@ -134,6 +136,52 @@ impl Made {
                 File::from(fd).write_all(content)
             };
             write().at(Step::Sandbox, format!("writing {}", self.path.join(name).display()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file that tells the job something and isn't its data: beside its directory if there is
+    /// such a place, and with its own rights.
+    pub(crate) fn tell_job(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
+        let write = || -> std::io::Result<()> {
+            let user = match self.nested {
+                true => Some(openat(self.slot_dir.as_fd(), USER, DIRECTORY, Mode::empty())?),
+                false => None,
+            };
+            let dir = user.as_ref().map_or_else(|| self.dir.as_fd(), AsFd::as_fd);
+            let _rights = Borrowed::rights_of(&self.owner)?;
+            // Input may have brought one along.
+            match unlinkat(dir, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            File::from(openat(dir, name, flags, Mode::RWXU)?).write_all(content)
+        };
+        write().at(Step::Sandbox, format!("writing {name}"))
+    }
+
+    /// Writes a file at the top with the job's rights; one that is there is replaced.
+    pub(crate) fn put(&self, name: &str, content: &[u8]) -> std::io::Result<()> {
+        let _rights = Borrowed::rights_of(&self.owner)?;
+        match unlinkat(&self.dir, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(&self.dir, name, flags, Mode::from_raw_mode(0o644))?;
+        File::from(file).write_all(content)
+    }
+
+    /// Makes the directories of another plan that aren't there yet.
+    pub(crate) fn add_directories(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        let _rights = Borrowed::rights_of(&self.owner).at(Step::Sandbox, "the job's rights")?;
+        self.directories(sandbox)
+    }
+
+    fn directories(&self, sandbox: &Sandbox) -> Result<(), Failure> {
+        for relative in &sandbox.directories {
+            self.directory(relative).at(Step::Sandbox, self.path.join(relative).display())?;
         }
         Ok(())
     }
@@ -192,6 +240,22 @@ impl Made {
             Ok(content)
         };
         read().unwrap_or_default()
+    }
+
+    /// What the wrapper of the site has to say about its failure, if it failed; read with the job's
+    /// rights.
+    pub(crate) fn wrapper_error(&self) -> Option<String> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let _rights = Borrowed::rights_of(&self.owner).ok()?;
+        let file = openat(&self.dir, WRAPPER_ERROR, flags, Mode::empty()).ok().map(File::from)?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut text = Vec::new();
+        file.take(MAX_WRAPPER_ERROR).read_to_end(&mut text).ok()?;
+        // As stock shows several lines in one.
+        let text = String::from_utf8_lossy(&text).trim().replace('\n', "|");
+        Some(text.replace(char::is_control, " "))
     }
 
     /// Removes everything.

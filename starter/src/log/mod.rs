@@ -4,6 +4,7 @@ mod file;
 mod flags;
 mod line;
 mod names;
+mod second;
 mod size;
 mod words;
 
@@ -24,10 +25,16 @@ use crate::sys::privilege::Ids;
 use file::{Keeping, LogFile};
 use flags::Flags;
 use line::Form;
+use second::Second;
 use size::Limit;
 
 pub(crate) use names::log_file;
 pub(crate) use words::Start;
+
+/// The time in the machine's zone, as strftime has it.
+pub(crate) fn local_time(format: &str) -> String {
+    Form::new(Flags::default(), None, None).local(format, jiff::Timestamp::now())
+}
 
 /// What the configuration and the command line say about the log.
 #[derive(Clone, Debug)]
@@ -80,6 +87,8 @@ struct Log {
 struct State {
     form: Form,
     out: Out,
+    /// The copy for the job's user.
+    second: Option<Second>,
     /// The process that may rotate. A child in a cell has inherited the log but not its directory.
     keeper: u32,
 }
@@ -105,7 +114,7 @@ pub(crate) fn to_file(settings: &Settings, path: PathBuf, daemon: &Ids) -> io::R
 }
 
 fn install(settings: &Settings, out: Out) {
-    let state = State { form: settings.form(), out, keeper: std::process::id() };
+    let state = State { form: settings.form(), out, second: None, keeper: std::process::id() };
     let verbose = AtomicBool::new(settings.flags.verbose);
     let log = Arc::new(Log { verbose, state: Mutex::new(state) });
     // A second log in one process can't happen; if it did, the first would go on.
@@ -119,14 +128,40 @@ fn install(settings: &Settings, out: Out) {
 #[allow(dead_code, reason = "for the pool's side, which gets SIGHUP from a startd")]
 pub(crate) fn reconfigure(settings: &Settings) {
     let Some(log) = LOG.get() else { return };
-    log.verbose.store(settings.flags.verbose, Ordering::Relaxed);
     let mut state = log.state();
+    let second = state.second.as_ref().is_some_and(|second| second.verbose);
+    log.verbose.store(settings.flags.verbose || second, Ordering::Relaxed);
     state.form = settings.form();
     if let Out::File(file) = &mut state.out {
         file.keeping = settings.keeping.clone();
     }
     drop(state);
     tracing::callsite::rebuild_interest_cache();
+}
+
+/// Begins a copy of the log for the job's user, as `-a2` says it.
+pub(crate) fn begin_second(spec: &str) -> io::Result<()> {
+    let Some(log) = LOG.get() else { return Ok(()) };
+    let mut state = log.state();
+    let mut flags = state.form.flags;
+    flags.add(second::levels(spec));
+    state.second = Some(Second::new(flags.verbose)?);
+    if flags.verbose {
+        log.verbose.store(true, Ordering::Relaxed);
+    }
+    drop(state);
+    tracing::callsite::rebuild_interest_cache();
+    Ok(())
+}
+
+/// Whether there is such a copy.
+pub(crate) fn has_second() -> bool {
+    LOG.get().is_some_and(|log| log.state().second.is_some())
+}
+
+/// What is in the copy, if there is one.
+pub(crate) fn second() -> Option<io::Result<Vec<u8>>> {
+    LOG.get()?.state().second.as_ref().map(Second::content)
 }
 
 /// Makes this process, a fork of the one that opened the log, one that rotates it too.
@@ -167,6 +202,14 @@ impl State {
         let (now, pid) = (file::now(), std::process::id());
         let form = &self.form;
         let text: String = lines.iter().map(|line| form.line(now, pid, level, line)).collect();
+        if let Some(second) = &mut self.second
+            && (level <= Level::INFO || second.verbose)
+        {
+            second.append(&text);
+        }
+        if level > Level::INFO && !self.form.flags.verbose {
+            return;
+        }
         match &mut self.out {
             // Nobody is left to tell that nobody listens.
             Out::Terminal(out) => drop(out.write_all(text.as_bytes())),

@@ -2,5 +2,6 @@
 
 pub(crate) mod file;
 mod link;
+pub(crate) mod schedd;
 pub(crate) mod shadow;
 pub(crate) mod startd;

@@ -185,7 +185,7 @@ fn number(text: Option<&str>, job: &Job, machine: &ClassAd) -> Option<i64> {
     match expr.eval_in_match(machine, &job.ad) {
         Value::Int(number) if number > 0 => Some(number),
         #[expect(clippy::cast_possible_truncation, reason = "the fraction is left out on purpose")]
-        Value::Real(number) if number >= 1.0 && number < 1e18 => Some(number as i64),
+        Value::Real(number) if (1.0..1e18).contains(&number) => Some(number as i64),
         _ => None,
     }
 }

@@ -1,11 +1,14 @@
 //! The environment of the job: who sets what, and who wins.
 
+use std::path::Path;
+
 use classad::ClassAd;
 
 use super::{Account, Sandbox, resources};
 use crate::failure::{Failure, Step};
-use crate::job::{Job, Variables, parse_env_either};
+use crate::job::{Job, TOKENS, Variables, parse_env_either};
 use crate::knobs::Knobs;
+use crate::launcher::sandbox::WRAPPER_ERROR;
 
 /// What the environment depends on besides the job and the knobs.
 pub(super) struct Surroundings<'a> {
@@ -17,6 +20,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) slot: &'a str,
     pub(super) directory: &'a str,
     pub(super) pid: u32,
+    /// Whether the job comes from a pool, which gives it tokens.
+    pub(super) pool: bool,
     /// Whether /tmp is private, so that TMPDIR can point there.
     pub(super) private_tmp: bool,
     /// Whether the job's processes are found by a PID namespace or a cgroup.
@@ -81,7 +86,7 @@ fn selected(name: &str, patterns: &[&str]) -> bool {
 }
 
 /// One `*` anywhere stands for any text.
-fn matches(name: &str, pattern: &str) -> bool {
+pub(crate) fn matches(name: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => name == pattern,
         Some((head, tail)) => {
@@ -103,14 +108,29 @@ fn publish(all: &mut Variables, job: &Job, knobs: &Knobs, at: &Surroundings<'_>)
     all.set("_CONDOR_JOB_AD", in_scratch(".job.ad"));
     all.set("_CONDOR_MACHINE_AD", in_scratch(".machine.ad"));
     all.set("_CONDOR_JOB_PIDS", "");
+    if let Some(config) = at.sandbox.chirp_config() {
+        all.set("_CONDOR_CHIRP_CONFIG", config.to_string_lossy());
+    }
+    if at.sandbox.pool {
+        all.set("_CHIRP_DELAYED_UPDATE_PREFIX", &knobs.chirp_delayed_update_prefix);
+    }
     if let Some(bin) = &knobs.bin {
         all.set("_CONDOR_BIN", bin);
+    }
+    if knobs.user_job_wrapper.is_some() {
+        all.set("_CONDOR_WRAPPER_ERROR_FILE", in_scratch(WRAPPER_ERROR));
     }
     for name in ["TMPDIR", "TEMP", "TMP"] {
         all.set(name, &tmp);
     }
     for name in ["APPTAINER_CACHEDIR", "SINGULARITY_CACHEDIR"] {
         all.set(name, &scratch_text);
+    }
+    if at.pool && !job.credentials.services.is_empty() {
+        all.set("_CONDOR_CREDS", in_scratch(TOKENS));
+    }
+    if let Some(proxy) = &job.credentials.proxy {
+        all.set("X509_USER_PROXY", proxy_path(job, proxy, at.directory));
     }
     all.set("CONDOR_STARTER_PID", at.pid.to_string());
     if knobs.starter_sets_home_env {
@@ -119,6 +139,15 @@ fn publish(all: &mut Variables, job: &Job, knobs: &Knobs, at: &Surroundings<'_>)
     for name in &knobs.starter_num_threads_env_vars {
         all.set_default(name, job.cpus.to_string());
     }
+}
+
+/// Where the job finds its proxy: with transfer next to its files, else where it is.
+fn proxy_path(job: &Job, proxy: &Path, directory: &str) -> String {
+    let path = match (&job.transfer, proxy.file_name()) {
+        (Some(_), Some(name)) => Path::new(directory).join(name),
+        _ => job.iwd.join(proxy),
+    };
+    path.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

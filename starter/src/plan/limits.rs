@@ -25,6 +25,8 @@ pub(crate) struct Limits {
     pub(crate) address_space: Option<u64>,
     /// The CPUs it may run on, by number; empty: all.
     pub(crate) cpus: Vec<usize>,
+    /// Disk space of the sandbox in KiB, where the admin enforces that.
+    pub(crate) disk_kib: Option<u64>,
     /// oom_score_adj.
     pub(crate) oom_score_adj: i32,
     /// File creation mask.
@@ -50,6 +52,10 @@ impl Limits {
             stack: job.ad.eval_i64("StackSize").and_then(|size| u64::try_from(size).ok()),
             address_space: address_space(job, knobs, machine),
             cpus: cpus(knobs, slot),
+            disk_kib: machine
+                .eval_i64("Disk")
+                .filter(|_| knobs.starter_enforce_disk_limits || knobs.startd_enforce_disk_limits)
+                .and_then(|kib| u64::try_from(kib).ok()),
             oom_score_adj: OOM_SCORE_ADJ,
             umask: 0o022,
             processes: None,

@@ -14,6 +14,7 @@ use super::{
 use crate::failure::{Failure, Step};
 use crate::job::{Job, Transfer};
 use crate::knobs::Knobs;
+use crate::reach::chirp::Rights;
 use crate::sys::privilege::Ids;
 
 /// Everything that a plan is made of.
@@ -81,6 +82,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
 
     let mut sandbox = Sandbox {
         pool: inputs.pool,
+        chirp: inputs.pool && Rights::new(&job.ad, knobs).any(),
         directories,
         files: vec![
             (".job.ad".to_owned(), public(&job.ad)),
@@ -103,6 +105,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         slot: inputs.slot,
         directory: &directory.to_string_lossy(),
         pid: host.pid,
+        pool: inputs.pool,
         private_tmp,
         together: namespaces.pid != PidOne::Shared || together.cgroup().is_some(),
         own: inputs.environment,
@@ -117,6 +120,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             .collect(),
         stdio: stdio(&inputs, &sandbox),
         append: job.append,
+        again: inputs.pool && job.checkpoint.is_some(),
         directory,
     };
     if let Some(wrapper) = &knobs.user_job_wrapper {

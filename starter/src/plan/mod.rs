@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cgroup::Together;
+pub(crate) use environment::matches;
 pub(crate) use identity::choose_account;
 pub(crate) use limits::Limits;
 pub(crate) use make::{Inputs, make};
@@ -63,6 +64,11 @@ pub(crate) struct Account {
     pub(crate) home: PathBuf,
 }
 
+/// The directory of the nested layout that holds files of the job's which aren't its data.
+pub(crate) const USER: &str = "user";
+/// The file with the address of the chirp proxy.
+pub(crate) const CHIRP_CONFIG: &str = ".chirp.config";
+
 /// Where the sandbox is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sandbox {
@@ -74,6 +80,8 @@ pub(crate) struct Sandbox {
     pub(crate) nested: bool,
     /// Whether the nested layout has the directories that only daemons and tools of a pool use.
     pub(crate) pool: bool,
+    /// Whether the job gets the address of a chirp proxy.
+    pub(crate) chirp: bool,
     /// Permission bits of the job's directory (JOB_EXECDIR_PERMISSIONS).
     pub(crate) mode: u32,
     /// Directories to make in it, relative, parents first; the job's account owns them.
@@ -90,6 +98,7 @@ impl Sandbox {
             slot: format!("dir_{}", host.pid),
             nested: knobs.starter_nested_scratch,
             pool: false,
+            chirp: false,
             mode: knobs.job_execdir_permissions.mode(),
             directories: Vec::new(),
             files: Vec::new(),
@@ -104,6 +113,12 @@ impl Sandbox {
     /// The job's directory; the same path outside and inside the cell.
     pub(crate) fn path(&self) -> PathBuf {
         if self.nested { self.slot_path().join("scratch") } else { self.slot_path() }
+    }
+
+    /// Where the address of the chirp proxy is, the same outside and inside the cell.
+    pub(crate) fn chirp_config(&self) -> Option<PathBuf> {
+        let dir = if self.nested { self.slot_path().join(USER) } else { self.slot_path() };
+        self.chirp.then(|| dir.join(CHIRP_CONFIG))
     }
 }
 
@@ -176,6 +191,8 @@ pub(crate) struct Program {
     pub(crate) stdio: [Stdio; 3],
     /// Write at the end of output files instead of emptying them.
     pub(crate) append: bool,
+    /// Whether it may be run again in the same sandbox, after a checkpoint.
+    pub(crate) again: bool,
 }
 
 /// An input file to be copied into the sandbox before the start.

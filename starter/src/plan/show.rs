@@ -33,6 +33,9 @@ impl fmt::Display for Plan {
         if let Some(most) = l.processes {
             writeln!(f, "processes  {most} (the PID namespace's largest number)")?;
         }
+        if let Some(kib) = l.disk_kib {
+            writeln!(f, "limit      disk {kib} KiB")?;
+        }
         if !l.cpus.is_empty() {
             writeln!(f, "cpus       {:?}", l.cpus)?;
         }

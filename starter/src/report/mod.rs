@@ -2,6 +2,7 @@
 
 pub(crate) mod ad;
 mod disk;
+pub(crate) mod events;
 mod usage;
 
 pub(crate) use disk::{Disk, measure};

@@ -89,7 +89,7 @@ impl Supervisor<'_> {
         parent: &mut FileParent,
         progress: &mut Progress,
     ) -> Result<Outcome, Failure> {
-        let job = Job::from_ad(parent.job_ad()?, &self.here, None)?;
+        let mut job = Job::from_ad(parent.job_ad()?, &self.here, None)?;
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job)?;
         self.watch.planned(&plan);
@@ -103,6 +103,13 @@ impl Supervisor<'_> {
                 Report::Fetched(_) => {}
                 other => return Err(unexpected(&other)),
             }
+        }
+        let hooks = self.knobs.choose_hooks(&job.ad);
+        if let Some(hooks) = &hooks
+            && let Some(changed) = self.prepare_hook(hooks, &mut job)?
+        {
+            *plan = changed;
+            end.soft = Some(job.kill_signal);
         }
         self.desk.order(&Order::Launch)?;
         let Report::Started { pid } = self.answer(&mut end)? else {
@@ -126,6 +133,9 @@ impl Supervisor<'_> {
         if let Some(failure) = memory::failure(&ended, plan, self.knobs, end.killed) {
             return Err(failure);
         }
+        if let Some(hooks) = &hooks {
+            self.exit_hook(hooks, &job, end.killed)?;
+        }
         if plan.files.transfer {
             self.desk.order(&Order::Deliver(Destination::Here))?;
             match self.answer(&mut End::copying())? {
@@ -139,7 +149,7 @@ impl Supervisor<'_> {
     }
 
     /// Chooses the account, looks it up, and makes the plan.
-    fn plan(&mut self, job: &Job) -> Result<Plan, Failure> {
+    pub(super) fn plan(&mut self, job: &Job) -> Result<Plan, Failure> {
         let choice = plan::choose_account(job, self.knobs, "", &|| true)?;
         tracing::info!("running as {} ({})", choice.name, choice.why);
         let account = run_as::account(&choice.name, self.host.privileged)?;
@@ -171,7 +181,7 @@ impl Supervisor<'_> {
 
     /// The launcher's next report. Signals that come meanwhile are passed on: the first asks the job
     /// to end, and a second, or too much time, kills it. A copy is ended at once.
-    fn answer(&mut self, end: &mut End) -> Result<Report, Failure> {
+    pub(super) fn answer(&mut self, end: &mut End) -> Result<Report, Failure> {
         loop {
             match self.desk.report() {
                 Some(Report::Failed(_)) if end.killed => return Err(interrupted()),
@@ -200,8 +210,8 @@ impl Supervisor<'_> {
 }
 
 /// Whether and how the job is being ended.
-struct End {
-    killed: bool,
+pub(super) struct End {
+    pub(super) killed: bool,
     /// The signal to ask with; `None`: nobody is asked.
     soft: Option<i32>,
     /// When it is killed.
@@ -210,12 +220,12 @@ struct End {
 
 impl End {
     /// Files are being copied, which ends without being asked.
-    fn copying() -> Self {
+    pub(super) fn copying() -> Self {
         Self { killed: false, soft: None, hard: None }
     }
 }
 
-fn interrupted() -> Failure {
+pub(super) fn interrupted() -> Failure {
     Failure::host(Step::Watch, "the starter was told to end before it was done")
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -20,8 +21,10 @@ pub(crate) struct Desk {
     reports: VecDeque<Report>,
     /// The last order was given.
     finishing: bool,
-    /// Pipes that came with a report.
+    /// Descriptors that came with a report.
     files: Vec<OwnedFd>,
+    /// Files that were opened for the job's owner.
+    peeked: VecDeque<Vec<Result<OwnedFd, i32>>>,
     /// What became of the sandbox, once that is told; then the launcher leaves.
     gone: Option<Result<(), Failure>>,
     pending: VecDeque<Signal>,
@@ -36,6 +39,7 @@ impl Desk {
             reports: VecDeque::new(),
             finishing: false,
             files: Vec::new(),
+            peeked: VecDeque::new(),
             gone: None,
             pending: VecDeque::new(),
         }
@@ -51,6 +55,15 @@ impl Desk {
         self.channel.send(order).map_err(|_| launcher_gone())
     }
 
+    /// Has a line written, also if the sandbox is gone already; the answer comes only before that.
+    pub(super) fn append(&mut self, path: &Path, text: String) -> Result<(), Failure> {
+        if self.finishing {
+            return Ok(());
+        }
+        let order = Order::Append { path: path.to_owned(), text };
+        self.channel.send(&order).map_err(|_| launcher_gone())
+    }
+
     /// The next report, if one has come.
     pub(super) fn report(&mut self) -> Option<Report> {
         self.reports.pop_front()
@@ -61,9 +74,14 @@ impl Desk {
         !self.reports.is_empty()
     }
 
-    /// The pipes that came with `Opened`, once.
+    /// The pipes that came with `Opened`, or the socket that came with `Listening`, once.
     pub(super) fn files(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.files)
+    }
+
+    /// The files of the oldest order to peek that was carried out.
+    pub(super) fn peeked(&mut self) -> Option<Vec<Result<OwnedFd, i32>>> {
+        self.peeked.pop_front()
     }
 
     /// The next signal, if one has come.
@@ -124,8 +142,21 @@ impl Desk {
             Report::Gone(None) => self.gone = Some(Ok(())),
             Report::Gone(Some(failure)) => self.gone = Some(Err(failure)),
             report => {
-                if let Report::Opened { streams } = &report {
-                    self.files = self.channel.receive_files(*streams)?;
+                match &report {
+                    Report::Opened { streams } => {
+                        self.files = self.channel.receive_files(*streams)?;
+                    }
+                    Report::Listening => self.files = self.channel.receive_files(1)?,
+                    Report::Peeked(told) => {
+                        let count = told.iter().filter(|file| file.is_ok()).count();
+                        let mut files = self.channel.receive_files(count)?.into_iter();
+                        let file = |told: &Result<(), i32>| {
+                            told.and_then(|()| files.next().ok_or(libc::EIO))
+                        };
+                        self.peeked.push_back(told.iter().map(file).collect());
+                        return Ok(());
+                    }
+                    _ => {}
                 }
                 self.reports.push_back(report);
             }

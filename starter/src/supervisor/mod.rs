@@ -5,6 +5,7 @@
 //! startd and the shadow), for which an async runtime would cost more than it gives.
 
 mod alone;
+mod alone_hooks;
 mod desk;
 mod memory;
 pub(crate) mod pool;

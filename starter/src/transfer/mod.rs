@@ -5,7 +5,9 @@ mod alone;
 mod catalogue;
 mod fault;
 mod local;
+mod manifest;
 mod names;
+mod plugins;
 mod process;
 mod remote;
 
@@ -14,8 +16,12 @@ use std::os::fd::BorrowedFd;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use catalogue::Catalogue;
+pub(crate) use manifest::Invalid;
+pub(crate) use plugins::{
+    Found as PluginFound, Loudness, Probe as PluginProbe, Rooms, Settings as PluginSettings, Told,
+};
 pub(crate) use process::Entrance;
-pub(crate) use remote::{Core, Delivered, Input, Output, Peer, Reach, Stats};
+pub(crate) use remote::{Core, Delivered, Input, Output, Peer, Reach, Stats, Targets};
 
 use crate::failure::Failure;
 use crate::plan::Plan;
@@ -35,7 +41,25 @@ pub(crate) enum Destination {
     /// The submitter's files on this machine, as the plan has them.
     Here,
     /// The shadow.
-    Shadow(Box<Peer>, Output),
+    Shadow(Box<Peer>, Box<Output>),
+}
+
+impl Source {
+    /// Whether plugins may have to be run.
+    pub(crate) fn runs_plugins(&self) -> bool {
+        matches!(self, Self::Shadow(_, input) if runs(input.plugins.as_deref()))
+    }
+}
+
+impl Destination {
+    /// Whether plugins may have to be run.
+    pub(crate) fn runs_plugins(&self) -> bool {
+        matches!(self, Self::Shadow(_, output) if runs(output.plugins.as_deref()))
+    }
+}
+
+fn runs(settings: Option<&PluginSettings>) -> bool {
+    settings.is_some_and(PluginSettings::is_enabled)
 }
 
 /// What a transfer has come to.
@@ -47,9 +71,26 @@ pub(crate) enum Moved {
         catalogue: Catalogue,
         /// How much it was.
         stats: Stats,
+        /// What is wrong with the checkpoint among it.
+        invalid: Option<Invalid>,
     },
     /// Output is where it belongs.
     Out(Delivered),
+}
+
+/// The end of a transfer.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// What it has come to.
+    pub(crate) outcome: Result<Moved, Failure>,
+    /// What plugins did for it.
+    pub(crate) told: Told,
+}
+
+impl From<Result<Moved, Failure>> for Ending {
+    fn from(outcome: Result<Moved, Failure>) -> Self {
+        Self { outcome, told: Told::default() }
+    }
 }
 
 /// A transfer under way, in processes of its own.
@@ -61,17 +102,18 @@ pub(crate) enum Moving {
     Shadow(remote::Transferring),
 }
 
-/// Begins to bring the job's input into the sandbox.
+/// Begins to bring the job's input into the sandbox. `rooms`: where plugins would run.
 pub(crate) fn fetch(
     plan: &Plan,
     source: &Source,
     sandbox: BorrowedFd<'_>,
+    rooms: Option<&Rooms<'_>>,
     show_progress: bool,
 ) -> Result<Moving, Failure> {
     match source {
         Source::Here => local::copy_in(plan, sandbox, show_progress).map(Moving::Here),
         Source::Shadow(peer, input) => {
-            remote::begin_fetch(peer, input, &plan.account.ids, sandbox).map(Moving::Shadow)
+            remote::begin_fetch(peer, input, &plan.account.ids, sandbox, rooms).map(Moving::Shadow)
         }
     }
 }
@@ -84,6 +126,7 @@ pub(crate) fn deliver(
     before: &Catalogue,
     sandbox: BorrowedFd<'_>,
     entrance: Option<&Entrance<'_>>,
+    rooms: Option<&Rooms<'_>>,
     show_progress: bool,
 ) -> Result<Moving, Failure> {
     match destination {
@@ -91,7 +134,8 @@ pub(crate) fn deliver(
             local::copy_out(plan, sandbox, before, show_progress).map(Moving::Here)
         }
         Destination::Shadow(peer, output) => {
-            remote::begin_delivery(peer, output, before, &plan.account.ids, sandbox, entrance)
+            let ids = &plan.account.ids;
+            remote::begin_delivery(peer, output, before, ids, sandbox, entrance, rooms)
                 .map(Moving::Shadow)
         }
     }
@@ -107,9 +151,9 @@ impl Moving {
     }
 
     /// Goes on without waiting; the end, if it has come.
-    pub(crate) fn step(&mut self) -> Option<Result<Moved, Failure>> {
+    pub(crate) fn step(&mut self) -> Option<Ending> {
         match self {
-            Self::Here(copy) => copy.step(),
+            Self::Here(copy) => copy.step().map(Ending::from),
             Self::Shadow(transfer) => transfer.step(),
         }
     }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::fault::Direction;
+use super::plugins::url;
 use crate::failure::Failure;
 use crate::plan::Files;
 
@@ -59,7 +60,8 @@ pub(super) fn content_only(path: &Path) -> bool {
 pub(super) fn check(files: &Files) -> Result<(), Failure> {
     for file in &files.input {
         // The plan has made the path absolute by putting the home in front.
-        if let Some(url) = url(&file.source).or_else(|| url(below(&file.source, &files.home))) {
+        let found = shown_url(&file.source);
+        if let Some(url) = found.or_else(|| shown_url(below(&file.source, &files.home))) {
             return Err(Direction::In.hold(0, needs_pool(&url)));
         }
         if !file.content_only && !is_plain(OsStr::new(&file.name)) {
@@ -71,7 +73,7 @@ pub(super) fn check(files: &Files) -> Result<(), Failure> {
         }
     }
     for (_, target) in &files.remaps {
-        if let Some(url) = url(target) {
+        if let Some(url) = shown_url(target) {
             return Err(Direction::Out.hold(0, needs_pool(&url)));
         }
     }
@@ -88,20 +90,10 @@ fn below<'a>(path: &'a Path, home: &Path) -> &'a Path {
     Path::new(OsStr::from_bytes(rest.strip_prefix(b"/").unwrap_or(rest)))
 }
 
-/// The path as a URL, if it is one: `scheme://` and more. User, password and query are left out of
-/// what is shown, as they may be secrets.
-fn url(path: &Path) -> Option<String> {
+/// The path as a URL that may be shown, if it is one.
+fn shown_url(path: &Path) -> Option<String> {
     let text = path.to_string_lossy();
-    let (scheme, rest) = text.split_once("://")?;
-    let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c));
-    if !named {
-        return None;
-    }
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = host.rsplit('@').next().unwrap_or_default();
-    Some(format!("{scheme}://{host}/{path}"))
+    url::is_url(&text).then(|| url::shown(&text))
 }
 
 #[cfg(test)]
@@ -144,7 +136,7 @@ mod tests {
             ..Files::default()
         };
         let failure = check(&files("https://u:p@host/x/y?token=1")).unwrap_err();
-        assert!(failure.message.ends_with(": https://host/x/y"), "{failure}");
+        assert!(failure.message.ends_with(": https://host/x/y?..."), "{failure}");
         assert!(check(&files("a:b/c")).is_ok());
         assert!(check(&files("/x/y")).is_ok());
         let remaps = vec![("out".into(), "s3://bucket/out".into())];

@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 use serde::Serialize;
@@ -19,6 +20,7 @@ use super::fault::Direction;
 use crate::failure::{Context, Failure};
 use crate::sys::clone::{self, Child, Side};
 use crate::sys::privilege::{self, Ids};
+use crate::sys::seccomp::Profile;
 use crate::sys::{exec, process};
 
 /// More than this is not read from a process that reports; a catalogue of some 500 000 names.
@@ -52,6 +54,8 @@ pub(super) enum Keeps {
 pub(crate) struct Entrance<'a> {
     /// The namespaces that it is made in.
     pub(crate) namespaces: CloneFlags,
+    /// The system calls that the plugins in it can't make.
+    pub(crate) calls: Profile,
     /// Builds it, in there.
     pub(crate) enter: &'a dyn Fn() -> Result<(), Failure>,
 }
@@ -94,10 +98,14 @@ impl Running {
                 ended: None,
             }),
             Side::Child => {
+                // In a PID namespace of its own it can't see who made it.
+                let sees_parent = !namespaces.contains(CloneFlags::CLONE_NEWPID);
                 let entered = entrance.map_or(Ok(()), |entrance| (entrance.enter)());
                 let ready = entered.and_then(|()| confine(direction, role, tell.as_fd()));
                 let done = match ready {
-                    Ok(()) if rustix::process::getppid() != Some(launcher) => exec::leave(1),
+                    Ok(()) if sees_parent && rustix::process::getppid() != Some(launcher) => {
+                        exec::leave(1)
+                    }
                     Ok(()) => work(),
                     Err(failure) => refused(failure),
                 };
@@ -174,6 +182,25 @@ impl Drop for Running {
             self.kill();
             let _ = waitpid(self.child.pid, None);
         }
+    }
+}
+
+/// The sandbox, opened in the view of the job: what was opened outside leads, by `..`, to what is
+/// beside it on the machine.
+pub(super) fn as_seen(
+    direction: Direction,
+    path: &Path,
+    sandbox: BorrowedFd<'_>,
+) -> Result<OwnedFd, Failure> {
+    let step = direction.step();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let seen = openat(CWD, path, flags, Mode::empty()).at(step, path.display())?;
+    let (outside, inside) =
+        (fstat(sandbox).at(step, path.display())?, fstat(&seen).at(step, path.display())?);
+    if (outside.st_dev, outside.st_ino) == (inside.st_dev, inside.st_ino) {
+        Ok(seen)
+    } else {
+        Err(Failure::host(step, format!("{}: not the job's sandbox", path.display())))
     }
 }
 

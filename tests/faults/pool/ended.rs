@@ -61,6 +61,11 @@ impl Ended {
         Some((code, request.ad.eval_string("ErrorMsg").unwrap()))
     }
 
+    /// The subcode that came with it.
+    pub(crate) fn subcode(&self) -> Option<i64> {
+        self.asked().find(|request| request.number == ULOG)?.ad.eval_i64("HoldReasonSubCode")
+    }
+
     /// Output that arrived, by name; the last attempt counts.
     pub(crate) fn output(&self, name: &str) -> Option<Vec<u8>> {
         self.events.iter().rev().find_map(|event| match event {

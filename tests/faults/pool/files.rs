@@ -56,6 +56,7 @@ pub(crate) struct Server {
 struct Plan {
     program: Vec<u8>,
     input: Vec<(String, Vec<u8>)>,
+    urls: Vec<(String, String)>,
     fetching: VecDeque<Deed>,
     delivering: VecDeque<Deed>,
 }
@@ -68,6 +69,7 @@ impl Server {
         let mut plan = Plan {
             program: format!("#!/bin/sh\n{}\n", setup.script).into_bytes(),
             input: setup.input.clone(),
+            urls: setup.urls.clone(),
             fetching: setup.fetching.iter().copied().collect(),
             delivering: setup.delivering.iter().copied().collect(),
         };
@@ -176,6 +178,14 @@ impl Plan {
             }
             stream.send_body(bytes.len() as u64, &mut bytes.as_slice())?;
         }
+        for (name, url) in &self.urls {
+            send_int(stream, 5)?;
+            for text in [name, url] {
+                let mut message = stream.writer();
+                message.string(text);
+                stream.send(&message)?;
+            }
+        }
         send_int(stream, 0)?;
         if deed == Deed::Refuse {
             let mut refusal =
@@ -208,6 +218,10 @@ fn take(stream: &mut Stream<TcpStream>, deed: Deed) -> Result<Vec<(String, Vec<u
             stream.send_value(&ad(&[("Result", 2), ("MaxTransferBytes", -1)]))?;
             send_int(stream, 300)?;
             stream.receive_value::<ClassAd>()?;
+        }
+        if command == 999 {
+            stream.receive_value::<ClassAd>()?;
+            continue;
         }
         stream.receive()?.i64()?;
         if command == 6 {

@@ -1,8 +1,9 @@
 //! A claim: a starter, started as a startd does, and its peers.
 
-mod ended;
+pub(crate) mod ended;
 pub(crate) mod files;
 mod process;
+mod returning;
 pub(crate) mod shadow;
 pub(crate) mod startd;
 
@@ -30,6 +31,7 @@ use nix::unistd::Pid;
 pub(crate) use ended::Ended;
 use files::Deed as FileDeed;
 use process::{reap, spawn};
+pub(crate) use returning::{Back, In};
 use shadow::{Deed, Request};
 
 pub(crate) const OLD: &str = "$CondorVersion: 23.9.6 2026-07-12 PackageID: 23.9.6+dfsg-2.1+b10 $";
@@ -86,10 +88,14 @@ pub(crate) struct Setup {
     pub(crate) script: String,
     /// More input: names and contents.
     pub(crate) input: Vec<(String, Vec<u8>)>,
+    /// Input that a plugin is to fetch: names and URLs.
+    pub(crate) urls: Vec<(String, String)>,
     /// Attributes of the job ad that aren't as usual.
     pub(crate) job: Vec<(&'static str, classad::Value)>,
     /// What the shadow does wrong: at which request, and which one of those.
     pub(crate) shadow: Option<(i64, usize, Deed)>,
+    /// What it answers to questions for guidance, one after the other; then it has the starter carry on.
+    pub(crate) guidance: Vec<&'static str>,
     /// What it does wrong with connections for input, one after the other; then all is well.
     pub(crate) fetching: Vec<FileDeed>,
     /// The same for output.
@@ -98,6 +104,8 @@ pub(crate) struct Setup {
     pub(crate) updates: Updates,
     /// A process is between the startd and the starter that can be killed in the startd's place.
     pub(crate) proxy: bool,
+    /// A copy of the log is asked for, for the job's user.
+    pub(crate) debug: bool,
     /// Changes what is handed down through the environment.
     pub(crate) spoil: fn(&mut [(&'static str, String)]),
 }
@@ -109,12 +117,15 @@ impl Setup {
             release: NEW,
             script: script.to_owned(),
             input: Vec::new(),
+            urls: Vec::new(),
             job: Vec::new(),
             shadow: None,
+            guidance: Vec::new(),
             fetching: Vec::new(),
             delivering: Vec::new(),
             updates: Updates::Good,
             proxy: false,
+            debug: false,
             spoil: |_| {},
         }
     }
@@ -135,9 +146,13 @@ pub(crate) struct Claim {
     pub(crate) startd: startd::Startd,
     mounts: String,
     removes: bool,
+    setup: Setup,
+    tell: Sender<Event>,
+    /// Shadows that it has had.
+    shadows: usize,
 }
 
-fn claim_id(id: &str, release: &str) -> ClaimId {
+pub(crate) fn claim_id(id: &str, release: &str) -> ClaimId {
     let release = release.split(' ').nth(1).unwrap();
     let info = format!(
         "[Integrity=\"YES\";Encryption=\"YES\";ShortVersion=\"{release}\";CryptoMethods=\"BLOWFISH\";\
@@ -178,7 +193,12 @@ fn begun() -> (Connection, Connection) {
 }
 
 /// A socket in the form in which it is handed down.
-fn inherited(fd: &impl AsFd, crypto: Crypto, version: &str, state: SocketState) -> String {
+pub(crate) fn inherited(
+    fd: &impl AsFd,
+    crypto: Crypto,
+    version: &str,
+    state: SocketState,
+) -> String {
     use std::os::fd::AsRawFd;
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
     let encrypted = crypto != Crypto::Clear;
@@ -246,10 +266,10 @@ impl Claim {
             transfer.attributes(),
             tell.clone(),
         );
-        follow_updates(Stream::new(updates), setup.updates, release, tell);
+        follow_updates(Stream::new(updates), setup.updates, release, tell.clone());
 
         let mounts = cloister_tests::mounts();
-        let (pid, parent_process) = spawn(machine, &handed, setup.proxy);
+        let (pid, parent_process) = spawn(machine, &handed, setup.proxy, setup.debug);
         drop((theirs, passed, endpoint));
         Self {
             pid,
@@ -261,11 +281,15 @@ impl Claim {
                 version: release,
                 parent: Session::parent(&parent).unwrap(),
                 family: Session::family(&family).unwrap(),
+                claim: Session::of_claim(&claim_id(shadow::CLAIM_SESSION, release)).unwrap(),
                 pid,
                 _port: port,
             },
             mounts,
             removes: false,
+            setup,
+            tell,
+            shadows: 1,
         }
     }
 
@@ -361,7 +385,7 @@ impl Claim {
         };
         // Its peers see its end a little later.
         let closed = |event: &&Event| matches!(event, Event::ShadowClosed | Event::UpdatesClosed);
-        while self.events.iter().filter(closed).count() < 2 {
+        while self.events.iter().filter(closed).count() < self.shadows + 1 {
             let Ok(event) = self.heard.recv_timeout(Duration::from_secs(2)) else { break };
             self.events.push(event);
         }

@@ -15,16 +15,21 @@ pub(super) fn spawn(
     machine: &Machine,
     handed: &[(&'static str, String)],
     proxy: bool,
+    debug: bool,
 ) -> (Pid, Option<Child>) {
-    let arguments = ["-f", "-a", "slot1_1", "127.0.0.1"];
+    let second = "$(EXECUTE)/dir_$(PID)/scratch/.starter.log";
+    let mut arguments = vec!["-f", "-a", "slot1_1", "127.0.0.1"];
+    if debug {
+        arguments.extend(["-a2", second]);
+    }
     let mut command = if proxy {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "\"$@\" & echo $!; wait", "sh"]).arg(cloister_tests::starter());
-        shell.args(arguments).stdout(Stdio::piped());
+        shell.args(&arguments).stdout(Stdio::piped());
         shell
     } else {
         let mut command = Command::new(cloister_tests::starter());
-        command.arg0("condor_starter").args(arguments).stdout(Stdio::null());
+        command.arg0("condor_starter").args(&arguments).stdout(Stdio::null());
         command
     };
     command.stdin(Stdio::null()).stderr(Stdio::null());

@@ -15,11 +15,16 @@ use super::{Event, NEW, Setup, claim_id};
 pub(crate) const JOB_INFO: i64 = -63;
 pub(crate) const STARTER_INFO: i64 = -77;
 pub(crate) const SESSIONS: i64 = 288;
+pub(crate) const CREDENTIALS: i64 = 302;
 pub(crate) const JOB_UPDATE: i64 = -81;
 pub(crate) const BEGIN_EXECUTION: i64 = -78;
 pub(crate) const EVENT: i64 = 304;
+pub(crate) const GUIDANCE: i64 = 305;
 pub(crate) const ULOG: i64 = 284;
 pub(crate) const JOB_EXIT: i64 = -65;
+
+/// The name of the claim's session.
+pub(crate) const CLAIM_SESSION: &str = "<127.0.0.1:1>#1#2";
 
 /// The name of the session for files.
 pub(crate) const TRANSFER_SESSION: &str = "filetrans.<127.0.0.1:1>#1#2";
@@ -66,11 +71,14 @@ fn read(mut message: Reader<'_>) -> Result<Request, Error> {
             message.string()?;
             message.string()?;
         }
+        CREDENTIALS => {
+            message.string()?;
+        }
         JOB_EXIT => {
             request.exit = Some((message.i64()?, message.i64()?));
             request.ad = message.value()?;
         }
-        STARTER_INFO | JOB_UPDATE | EVENT | ULOG => request.ad = message.value()?,
+        STARTER_INFO | JOB_UPDATE | EVENT | GUIDANCE | ULOG => request.ad = message.value()?,
         other => panic!("request {other}, which this shadow doesn't know"),
     }
     message.finish()?;
@@ -82,6 +90,7 @@ fn job(setup: &Setup, transfer: [(&'static str, String); 2]) -> ClassAd {
     let mut ad = ClassAd::new();
     ad.insert_value("ClusterId", 7_i64);
     ad.insert_value("ProcId", 0_i64);
+    ad.insert_value("GlobalJobId", "pool.test#7.0#1");
     ad.insert_value("JobUniverse", 5_i64);
     ad.insert_value("Owner", "alice");
     ad.insert_value("User", "alice@pool.test");
@@ -113,6 +122,7 @@ pub(crate) fn start(
     tell: Sender<Event>,
 ) {
     let (release, fault, ad) = (setup.release, setup.shadow, job(setup, transfer));
+    let mut guidance = setup.guidance.clone().into_iter();
     thread::spawn(move || {
         let mut counts: HashMap<i64, usize> = HashMap::new();
         while let Ok(message) = stream.receive() {
@@ -123,6 +133,12 @@ pub(crate) fn start(
             let deed = fault.filter(|(at, nth, _)| (*at, *nth) == (number, *count));
             let _ = tell.send(Event::Asked(request));
             let going = match deed {
+                None if number == GUIDANCE => {
+                    let text = guidance.next().unwrap_or("[Command=\"CarryOn\"]");
+                    let mut message = stream.writer();
+                    message.i64(0).value(&ClassAd::parse(text).unwrap());
+                    stream.send(&message).is_ok()
+                }
                 None => answer(&mut stream, number, release, &ad),
                 Some((_, _, deed)) => misbehave(&mut stream, deed, number, release, &ad),
             };
@@ -144,10 +160,23 @@ fn answer(stream: &mut Stream<TcpStream>, number: i64, release: &str, ad: &Class
         }
         SESSIONS => {
             message.i64(1);
-            for id in ["<127.0.0.1:1>#1#2", TRANSFER_SESSION] {
+            for id in [CLAIM_SESSION, TRANSFER_SESSION] {
                 let claim = claim_id(id, release);
                 message.string(claim.session_id()).string(claim.info_text()).string(claim.secret());
             }
+        }
+        CREDENTIALS => {
+            let services = ad.eval_string("OAuthServicesNeeded").unwrap_or_default();
+            // Another one each time.
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            let token = if now.as_secs().is_multiple_of(2) { "dG9rZW4=" } else { "dG9rZU4=" };
+            for service in services.split(',').filter(|service| !service.starts_with("absent")) {
+                let mut ad = ClassAd::new();
+                ad.insert_value("Service", service.to_owned());
+                ad.insert_value("Data", token);
+                message.i64(1).value(&ad);
+            }
+            message.i64(if services.starts_with("broken") { -1 } else { 0 });
         }
         // A negative one that is no errno.
         EVENT if release == NEW => {

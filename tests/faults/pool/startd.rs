@@ -25,6 +25,7 @@ pub(crate) struct Startd {
     pub(super) version: &'static str,
     pub(super) parent: Session,
     pub(super) family: Session,
+    pub(super) claim: Session,
     pub(super) pid: Pid,
     pub(super) _port: TcpListener,
 }
@@ -41,6 +42,16 @@ pub(crate) enum Order {
 }
 
 impl Startd {
+    /// The session of all daemons of the machine.
+    pub(crate) fn family(&self) -> &Session {
+        &self.family
+    }
+
+    /// The session between startd and starter.
+    pub(crate) fn parent(&self) -> &Session {
+        &self.parent
+    }
+
     /// A connection as the shared port passes one on.
     pub(crate) fn connect(&self) -> TcpStream {
         let (client, passed) = pair();

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use classad::{ClassAd, Value};
+use classad::{ClassAd, Expr, Value};
 
 /// The longest line, without its end.
 const LONGEST: usize = 1022;
@@ -60,9 +60,29 @@ impl Ad {
         self.value(name, text.into());
     }
 
-    fn value(&mut self, name: &str, value: Value) {
+    /// Whether there is a line with that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let named =
+            |line: &str| line.split(' ').next().is_some_and(|own| own.eq_ignore_ascii_case(name));
+        self.lines.lines().any(named)
+    }
+
+    /// Adds an expression as an admin wrote it.
+    pub(super) fn expression(&mut self, name: &str, text: &str) {
+        match Expr::parse_old(text) {
+            Ok(expr) => self.entry(name, expr),
+            Err(error) => self.left_out.push(format!("{name}: {error}")),
+        }
+    }
+
+    /// Adds a value.
+    pub(super) fn value(&mut self, name: &str, value: Value) {
+        self.entry(name, value.into());
+    }
+
+    fn entry(&mut self, name: &str, expr: Expr) {
         let mut ad = ClassAd::new();
-        ad.insert_value(name, value);
+        ad.insert(name, expr);
         let line = ad.to_old_string();
         match check(name, line.trim_end_matches('\n')) {
             Ok(line) => {

@@ -2,9 +2,11 @@
 //! reconfig.
 //!
 //! Whatever is printed is in every slot's ad, so only what is true is printed. The startd does nothing
-//! else while it waits: no network, no address of a name, and no look at a root without a limit of time.
+//! else while it waits: no network, no address of a name, no look at a root and no word with a plugin
+//! without a limit of time.
 
 mod ad;
+mod plugins;
 mod roots;
 
 use std::io::{self, Write};
@@ -92,6 +94,7 @@ fn abilities(ad: &mut Ad, machine: &Machine, complaints: &mut Vec<String>) {
     ad.flag("HasJobNetworking", !machine.knobs.no_job_networking);
     ad.list("CloisterIsolation", machine.isolation.iter().copied());
     offers(ad, machine, complaints);
+    plugins::advertise(ad, machine, complaints);
 }
 
 /// Named roots: those that can be used under the names that submit files, condor_submit (edChroot) and

@@ -31,7 +31,7 @@ use super::devices;
 use super::root;
 use super::sandbox::Made;
 use crate::failure::{Context, Failure, Step};
-use crate::plan::{PidOne, Plan, Root, What};
+use crate::plan::{PidOne, Plan, Root, USER, What};
 use crate::sys::mount::{Deny, attach, copy_tree, new_filesystem, restrict};
 use crate::sys::open::openat2;
 
@@ -90,6 +90,7 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
     let own_sandbox = copy_tree(sandbox_dir.as_fd(), false)
         .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
         .at(Step::View, "the sandbox")?;
+    let beside = beside(plan)?;
     let private = private_copies(plan, sandbox_dir.as_fd())?;
     let (elsewhere, replaced) = elsewhere::places(plan, &foothold, places.for_job)?;
     let execute = Identity::of(foothold.as_fd()).at(Step::View, plan.sandbox.execute.display())?;
@@ -110,7 +111,10 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
                 let copy = private.next().ok_or_else(|| Failure::host(Step::View, "no copy"))?;
                 view.mount(copy.as_fd(), &mount.target)
             }
-            What::OwnSandboxOnly => view.own_sandbox_only(plan, own_sandbox.as_fd()),
+            What::OwnSandboxOnly => {
+                let beside = beside.as_ref().map(AsFd::as_fd);
+                view.own_sandbox_only(plan, own_sandbox.as_fd(), beside)
+            }
             What::Memory => memory("1777").and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
             What::Devices { granted, machines_memory } => {
                 devices::filesystem().and_then(|fs| {
@@ -191,6 +195,21 @@ fn find_sandbox(plan: &Plan, identity: Identity) -> Result<OwnedFd, Failure> {
         }
     };
     find().at(Step::View, format!("sandbox {}", path.display()))
+}
+
+/// A copy of the directory beside the sandbox, if the job is told something there. The slot's directory
+/// is the daemons', so it can't be another.
+fn beside(plan: &Plan) -> Result<Option<OwnedFd>, Failure> {
+    if !plan.sandbox.nested || !plan.sandbox.chirp {
+        return Ok(None);
+    }
+    let find = || -> io::Result<OwnedFd> {
+        let execute = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())?;
+        let dir = Made::place(execute.as_fd(), &Path::new(&plan.sandbox.slot).join(USER))?;
+        let copy = copy_tree(dir.as_fd(), false)?;
+        restrict(copy.as_fd(), HARMLESS | Deny::EXEC, false).map(|()| copy)
+    };
+    find().map(Some).at(Step::View, plan.sandbox.slot_path().join(USER).display())
 }
 
 /// A detached copy of the root's mounts: the machine's as they are, a named root read-only and
@@ -321,7 +340,12 @@ impl View {
     }
 
     /// Covers EXECUTE by an empty directory with nothing in it but the way to the job's sandbox.
-    fn own_sandbox_only(&mut self, plan: &Plan, sandbox: BorrowedFd<'_>) -> io::Result<()> {
+    fn own_sandbox_only(
+        &mut self,
+        plan: &Plan,
+        sandbox: BorrowedFd<'_>,
+        beside: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
         let cover = memory("0755")?;
         let relative = plan.sandbox.path();
         let relative =
@@ -331,11 +355,19 @@ impl View {
             mkdirat(&here, part.as_os_str(), Mode::from_raw_mode(0o755))?;
             here = openat(&here, part.as_os_str(), PLACE, Mode::empty())?;
         }
+        let user = plan.sandbox.slot_path().join(USER);
+        if beside.is_some() {
+            let slot = openat(&cover, plan.sandbox.slot.as_str(), PLACE, Mode::empty())?;
+            mkdirat(&slot, USER, Mode::from_raw_mode(0o755))?;
+        }
         self.mount(cover.as_fd(), &plan.sandbox.execute)?;
         // The places below the cover are looked up again, because those above were opened before
         // it was attached and belong to the detached mount.
         let place = Self::resolve(self.root.as_fd(), &plan.sandbox.path())?;
         attach(sandbox, place.as_fd())?;
+        if let Some(beside) = beside {
+            attach(beside, Self::resolve(self.root.as_fd(), &user)?.as_fd())?;
+        }
         restrict(cover.as_fd(), HARMLESS | Deny::WRITE, false)
     }
 

@@ -3,6 +3,8 @@
 use classad::ClassAd;
 use condor_cedar::{Error, Reader, Writer};
 
+use super::remote::Remote;
+
 /// A request to the shadow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call<'a> {
@@ -12,10 +14,14 @@ pub(crate) enum Call<'a> {
     StarterInfo(&'a ClassAd),
     /// Sessions for reconnecting and for file transfer.
     Sessions,
+    /// Tokens of the OAuth services that the job needs.
+    Credentials,
     /// An update of the job.
     JobUpdate(&'a ClassAd),
     /// The job is about to run.
     BeginExecution,
+    /// What to do next (24.5 and later); the answer's number is whether the ad that follows says so.
+    Guidance(&'a ClassAd),
     /// Something happened to the job.
     Event(&'a ClassAd),
     /// An event for the user's log, such as an error of this starter. It has no answer.
@@ -26,8 +32,8 @@ pub(crate) enum Call<'a> {
     Open {
         /// As in the job ad: relative to the job's `Iwd`.
         path: &'a str,
-        /// For writing, made anew; else for reading.
-        output: bool,
+        /// What for.
+        mode: Mode,
     },
     /// Goes to a place in a file of the shadow's.
     Seek {
@@ -36,6 +42,8 @@ pub(crate) enum Call<'a> {
         /// From the beginning.
         offset: i64,
     },
+    /// Goes to the end of a file of the shadow's; the answer's number is where that is.
+    SeekEnd(i64),
     /// Reads this many bytes at most; the answer's number is how many follow.
     Read {
         /// The shadow's descriptor.
@@ -54,13 +62,34 @@ pub(crate) enum Call<'a> {
     Sync(i64),
     /// Closes one.
     Close(i64),
+    /// What the job asks for.
+    Remote(&'a Remote),
 }
 
-/// Flags of `open` as they are on the wire.
-const WRITE_NEW: i64 = 0x301;
-const READ: i64 = 0;
+/// What a file of the shadow's is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// For reading.
+    Read,
+    /// For writing, from the beginning.
+    WriteAnew,
+    /// For writing what is still missing.
+    Write,
+}
+
+impl Mode {
+    /// Flags of `open` as they are on the wire.
+    fn flags(self) -> i64 {
+        match self {
+            Self::Read => 0,
+            Self::WriteAnew => 0x301,
+            Self::Write => 0x101,
+        }
+    }
+}
+
 /// Permission bits of a file that is made anew, less the umask of the shadow.
-const MODE: i64 = 0o666;
+const PERMISSIONS: i64 = 0o666;
 
 /// How the job ended.
 #[derive(Clone, Copy, Debug)]
@@ -79,17 +108,20 @@ impl Call<'_> {
             Self::JobInfo => -63,
             Self::StarterInfo(_) => -77,
             Self::Sessions => 288,
+            Self::Credentials => 302,
             Self::JobUpdate(_) => -81,
             Self::BeginExecution => -78,
+            Self::Guidance(_) => 305,
             Self::Event(_) => 304,
             Self::UserLog(_) => 284,
             Self::JobExit(_) => -65,
             Self::Open { .. } => 66,
-            Self::Seek { .. } => 54,
+            Self::Seek { .. } | Self::SeekEnd(_) => 54,
             Self::Read { .. } => 71,
             Self::Write { .. } => 120,
             Self::Sync(_) => 26,
             Self::Close(_) => 10,
+            Self::Remote(remote) => remote.number,
         }
     }
 
@@ -99,17 +131,20 @@ impl Call<'_> {
             Self::JobInfo => "get_job_info",
             Self::StarterInfo(_) => "register_starter_info",
             Self::Sessions => "get_sec_session_info",
+            Self::Credentials => "getcreds",
             Self::JobUpdate(_) => "register_job_info",
             Self::BeginExecution => "begin_execution",
+            Self::Guidance(_) => "request_guidance",
             Self::Event(_) => "event_notification",
             Self::UserLog(_) => "ulog",
             Self::JobExit(_) => "job_exit",
             Self::Open { .. } => "open",
-            Self::Seek { .. } => "lseek",
+            Self::Seek { .. } | Self::SeekEnd(_) => "lseek",
             Self::Read { .. } => "read",
             Self::Write { .. } => "write",
             Self::Sync(_) => "fsync",
             Self::Close(_) => "close",
+            Self::Remote(remote) => remote.name,
         }
     }
 
@@ -122,22 +157,32 @@ impl Call<'_> {
         to.i64(self.number());
         match self {
             Self::JobInfo | Self::BeginExecution => {}
+            Self::Credentials => {
+                to.string("");
+            }
             // Wishes for both sessions; there are none.
             Self::Sessions => {
                 to.string("").string("");
             }
-            Self::StarterInfo(ad) | Self::JobUpdate(ad) | Self::Event(ad) | Self::UserLog(ad) => {
+            Self::StarterInfo(ad)
+            | Self::JobUpdate(ad)
+            | Self::Guidance(ad)
+            | Self::Event(ad)
+            | Self::UserLog(ad) => {
                 to.value(*ad);
             }
             Self::JobExit(exit) => {
                 to.i64(exit.status).i64(exit.reason).value(exit.ad);
             }
-            Self::Open { path, output } => {
-                to.i64(if *output { WRITE_NEW } else { READ }).i64(MODE).string(path);
+            Self::Open { path, mode } => {
+                to.i64(mode.flags()).i64(PERMISSIONS).string(path);
             }
             // From the beginning.
             Self::Seek { fd, offset } => {
                 to.i64(*fd).i64(*offset).i64(0);
+            }
+            Self::SeekEnd(fd) => {
+                to.i64(*fd).i64(0).i64(2);
             }
             Self::Read { fd, length } => {
                 to.i64(*fd).i64(*length);
@@ -148,6 +193,7 @@ impl Call<'_> {
             Self::Sync(fd) | Self::Close(fd) => {
                 to.i64(*fd);
             }
+            Self::Remote(remote) => remote.write(to),
         }
     }
 }
@@ -170,7 +216,9 @@ impl<T> Answer<T> {
     ) -> Result<Self, Error> {
         let value = message.i64()?;
         // An event has no errno: 25.14.1 answers -3 to what 23.9.6 answers 0 to, and does the same.
-        if value < 0 && !matches!(call, Call::Event(_)) {
+        // Guidance comes with an ad in every case, and tokens come without an errno, too.
+        let bare = matches!(call, Call::Event(_) | Call::Guidance(_) | Call::Credentials);
+        if value < 0 && !bare {
             return Ok(Self::Failed(message.i64()?));
         }
         let read = read(&mut message)?;
@@ -233,9 +281,10 @@ mod tests {
             let number = |chunk: &[u8]| i64::from_be_bytes(chunk.try_into().unwrap());
             bytes.chunks_exact(8).map(number).collect::<Vec<_>>()
         };
-        let open = Call::Open { path: "o", output: true };
-        assert_eq!(numbers(open)[..3], [66, 0x301, 0o666]);
-        assert_eq!(numbers(Call::Open { path: "i", output: false })[..2], [66, 0]);
+        for (mode, flags) in [(Mode::WriteAnew, 0x301), (Mode::Write, 0x101), (Mode::Read, 0)] {
+            assert_eq!(numbers(Call::Open { path: "o", mode })[..3], [66, flags, 0o666]);
+        }
+        assert_eq!(numbers(Call::SeekEnd(4)), [54, 4, 0, 2]);
         assert_eq!(numbers(Call::Seek { fd: 4, offset: 70 }), [54, 4, 70, 0]);
         assert_eq!(numbers(Call::Read { fd: 4, length: 9 }), [71, 4, 9]);
         let write = written(Call::Write { fd: 4, bytes: b"hello" });

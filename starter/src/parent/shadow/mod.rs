@@ -4,6 +4,7 @@
 //! Everything runs in the caller's poll loop, and nothing here waits.
 
 mod call;
+mod remote;
 
 use std::net::TcpStream;
 use std::os::fd::AsFd;
@@ -12,7 +13,8 @@ use condor_cedar::Reader;
 use condor_cedar::blocking::Stream;
 use nix::poll::PollFd;
 
-pub(crate) use call::{Answer, Call, JobExit, SessionTexts};
+pub(crate) use call::{Answer, Call, JobExit, Mode, SessionTexts};
+pub(crate) use remote::{Argument, Remote};
 
 use crate::failure::{Context, Failure, Step};
 use crate::parent::link::{Input, Link};
@@ -34,6 +36,17 @@ impl Shadow {
         let (mut connection, socket) = stream.into_parts();
         connection.set_limit(MAX_MESSAGE);
         Link::with_connection(connection, socket).map(Self).at(Step::Internal, "shadow socket")
+    }
+
+    /// Whether nobody else can read what is said.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.connection.is_encrypted()
+    }
+
+    /// Goes on with one that has come back, on the connection on which it did.
+    pub(in crate::parent) fn returned(mut link: Link) -> Self {
+        link.connection.set_limit(MAX_MESSAGE);
+        Self(link)
     }
 
     /// Puts a request on its way.

@@ -4,20 +4,17 @@
 //! is tried again; the job knows nothing of it.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use condor_cedar::blocking::StreamError;
-use condor_cedar::handshake::{Opening, Progress, Request};
 use condor_cedar::message::ChildAlive;
 use condor_cedar::session::Session;
-use condor_cedar::{Command, Error, Sinful, shared_port};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
+use condor_cedar::{Command, Sinful};
+use nix::poll::PollFd;
 
-use crate::parent::link::{Input, Link};
+use super::dial::{Caller, Dialed, Dialing};
+use crate::parent::link::Link;
 
 /// How long one sign of life may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -69,15 +66,12 @@ pub(super) struct KeepAlive {
 #[derive(Debug)]
 struct Attempt {
     end: Instant,
-    /// Addresses that haven't been tried.
-    addresses: std::vec::IntoIter<SocketAddr>,
     stage: Stage,
 }
 
 #[derive(Debug)]
 enum Stage {
-    Connecting(TcpStream),
-    Opening(Link, Opening),
+    Dialing(Dialing),
     Sending(Link),
 }
 
@@ -101,11 +95,15 @@ impl KeepAlive {
         Self { to, session, from, version, rhythm, next, attempt: None, retry: RETRY }
     }
 
+    /// The session with the parent.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// What to wait for.
     pub(super) fn source(&self) -> Option<PollFd<'_>> {
         Some(match &self.attempt.as_ref()?.stage {
-            Stage::Connecting(socket) => PollFd::new(socket.as_fd(), PollFlags::POLLOUT),
-            Stage::Opening(link, _) => PollFd::new(link.as_fd(), link.flags(true)),
+            Stage::Dialing(dialing) => dialing.source(),
             Stage::Sending(link) => PollFd::new(link.as_fd(), link.flags(false)),
         })
     }
@@ -148,19 +146,17 @@ impl KeepAlive {
     }
 
     fn start(&self, now: Instant) -> Result<Attempt, StreamError> {
-        let mut addresses = self.to.addresses().into_iter();
-        let socket = next_socket(&mut addresses)?;
-        Ok(Attempt { end: now + LIMIT, addresses, stage: Stage::Connecting(socket) })
+        Ok(Attempt { end: now + LIMIT, stage: Stage::Dialing(Dialing::new(&self.to)?) })
     }
 
     /// `None`: it is on its way.
-    fn advance(&self, mut attempt: Attempt, now: Instant) -> Result<Option<Attempt>, StreamError> {
+    fn advance(&self, attempt: Attempt, now: Instant) -> Result<Option<Attempt>, StreamError> {
         if attempt.end <= now {
             return Err(io::Error::from(ErrorKind::TimedOut).into());
         }
         let mut stage = attempt.stage;
         loop {
-            match self.turn(stage, &mut attempt.addresses)? {
+            match self.turn(stage)? {
                 Turn::On(next) => stage = next,
                 Turn::Wait(stage) => return Ok(Some(Attempt { stage, ..attempt })),
                 Turn::Over => return Ok(None),
@@ -168,22 +164,20 @@ impl KeepAlive {
         }
     }
 
-    fn turn(
-        &self,
-        stage: Stage,
-        addresses: &mut std::vec::IntoIter<SocketAddr>,
-    ) -> Result<Turn, StreamError> {
+    fn turn(&self, stage: Stage) -> Result<Turn, StreamError> {
         Ok(match stage {
-            Stage::Connecting(socket) => match connected(&socket) {
-                Ok(true) => Turn::On(self.open(socket)?),
-                Ok(false) => Turn::Wait(Stage::Connecting(socket)),
-                Err(error) if addresses.len() == 0 => return Err(error.into()),
-                Err(_) => Turn::On(Stage::Connecting(next_socket(addresses)?)),
-            },
-            Stage::Opening(mut link, opening) => {
-                link.flush()?;
-                match opening.poll(&mut link.connection)? {
-                    Progress::Done(_) => {
+            Stage::Dialing(dialing) => {
+                let caller = Caller {
+                    to: &self.to,
+                    from: &self.from,
+                    session: &self.session,
+                    version: &self.version,
+                    command: Command::ChildAlive,
+                    limit: LIMIT,
+                };
+                match dialing.step(caller)? {
+                    Dialed::Wait(dialing) => Turn::Wait(Stage::Dialing(dialing)),
+                    Dialed::Done(mut link) => {
                         let pid = i32::try_from(std::process::id()).unwrap_or_default();
                         let max_hang = self.rhythm.patience;
                         let mut message = link.connection.writer();
@@ -191,10 +185,6 @@ impl KeepAlive {
                         link.connection.send(&message)?;
                         Turn::On(Stage::Sending(link))
                     }
-                    Progress::Wait(opening) => match link.fill()? {
-                        Input::Some => Turn::On(Stage::Opening(link, opening)),
-                        Input::None => Turn::Wait(Stage::Opening(link, opening)),
-                    },
                 }
             }
             Stage::Sending(mut link) => {
@@ -206,66 +196,6 @@ impl KeepAlive {
                 }
             }
         })
-    }
-
-    /// The connection is there: asks the shared port for the startd, and the startd for an ear.
-    fn open(&self, socket: TcpStream) -> Result<Stage, StreamError> {
-        socket.set_nodelay(true)?;
-        let mut link = Link::new(socket)?;
-        if let Some(id) = self.to.shared_port_id() {
-            let request = shared_port::Request {
-                id: id.to_owned(),
-                client: format!("STARTER {}", self.from),
-                deadline: u32::try_from(LIMIT.as_secs()).ok(),
-            };
-            request.send(&mut link.connection)?;
-        }
-        let request = Request {
-            connected_to: Some(&self.to),
-            own_address: Some(&self.from),
-            ..Request::new(Command::ChildAlive, &self.session, &self.version)
-        };
-        let opening = request.send(&mut link.connection)?;
-        Ok(Stage::Opening(link, opening))
-    }
-}
-
-/// Begins to connect to the first address that isn't refused at once.
-fn next_socket(addresses: &mut std::vec::IntoIter<SocketAddr>) -> Result<TcpStream, StreamError> {
-    let mut last = None;
-    for address in addresses {
-        match begin(address) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(match last {
-        Some(error) => error.into(),
-        None => {
-            Error::Malformed { what: "sinful string", reason: "no address to connect to" }.into()
-        }
-    })
-}
-
-fn begin(address: SocketAddr) -> io::Result<TcpStream> {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let fd: OwnedFd = socket(family, SockType::Stream, flags, None)?;
-    match connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
-        Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(TcpStream::from(fd)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whether a connection has come about.
-fn connected(socket: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = socket.take_error()? {
-        return Err(error);
-    }
-    match socket.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

@@ -6,9 +6,13 @@
 mod alive;
 mod call;
 mod commands;
+mod dial;
 mod door;
 mod inherited;
 mod orders;
+mod owner;
+mod reactivate;
+mod reconnect;
 mod updates;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -17,22 +21,26 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use classad::ClassAd;
-use condor_cedar::Sinful;
 use condor_cedar::blocking::Stream;
 use condor_cedar::handshake::Server;
 use condor_cedar::inherit::{Inherit, PrivateInherit};
-use condor_cedar::session::{Session, Sessions};
+use condor_cedar::session::{ClaimId, Session, Sessions};
+use condor_cedar::{Connection, Sinful};
 use nix::poll::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Step};
 use crate::knobs::Knobs;
 use crate::parent::link::wait;
 use alive::{KeepAlive, Rhythm};
-use call::Call;
+use call::{Call, Heard};
 use commands::Manners;
 use door::Door;
-pub(crate) use orders::{Asked, Why};
+pub(crate) use orders::{Asked, Peek, Proxy, Why};
+pub(crate) use owner::Owner;
+use reactivate::Question;
+pub(crate) use reconnect::{Newcomer, Terms};
 pub(crate) use updates::Machine;
 use updates::Updates;
 
@@ -52,6 +60,8 @@ pub(crate) struct Release(pub(crate) u32, pub(crate) u32);
 impl Release {
     /// First release whose startd vacates with command 1500, and hands down the claim's secrets.
     const NEW: Self = Self(24, 1);
+    /// First release whose startd says whether it would have a claim used again.
+    const REACTIVATES: Self = Self(25, 5);
 
     /// From "25.14.1", or `$CondorVersion: 25.14.1 2026-10-16 ... $`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -66,6 +76,11 @@ impl Release {
 pub(crate) struct Startd {
     release: Option<Release>,
     address: Sinful,
+    /// Where the startd is.
+    home: Sinful,
+    /// The claim, from a startd that hands it down.
+    claim: Option<ClaimId>,
+    question: Option<Question>,
     sessions: Sessions,
     /// This starter's `$CondorVersion: ...$`.
     version: String,
@@ -79,6 +94,11 @@ pub(crate) struct Startd {
     /// Readable when the parent process is gone.
     parent: Option<OwnedFd>,
     orphan: bool,
+    owner: Option<Owner>,
+    /// What a shadow needs to come back.
+    terms: Option<Terms>,
+    /// One that has.
+    newcomer: Option<Newcomer>,
 }
 
 impl Startd {
@@ -108,9 +128,12 @@ impl Startd {
             _ => 0,
         };
         let rhythm = Rhythm::new(timeout, first, std::process::id());
-        let (to, from) = (sockets.parent, sockets.address.clone());
+        let (to, from) = (sockets.parent.clone(), sockets.address.clone());
         let startd = Self {
             release,
+            home: sockets.parent,
+            claim: None,
+            question: None,
             sessions,
             instance: instance(),
             door: sockets.door,
@@ -121,6 +144,9 @@ impl Startd {
             alive: KeepAlive::new(to, from, session, version.to_owned(), rhythm),
             parent,
             orphan,
+            owner: None,
+            terms: None,
+            newcomer: None,
             address: sockets.address,
             version: version.to_owned(),
         };
@@ -141,7 +167,11 @@ impl Startd {
         let mut secrets = None;
         if self.is_new() {
             match self.updates.secrets(SECRETS) {
-                Ok(Some(ad)) => secrets = Some(ad),
+                Ok(Some(ad)) => {
+                    let claim = ad.eval_string("ClaimId").map(Zeroizing::new);
+                    self.claim = claim.and_then(|claim| claim.parse().ok());
+                    secrets = Some(ad);
+                }
                 Ok(None) => tracing::warn!("the startd sent no secrets of the claim"),
                 Err(error) => tracing::warn!("secrets of the claim: {error}"),
             }
@@ -154,10 +184,38 @@ impl Startd {
         &self.address
     }
 
+    /// The session with the parent.
+    pub(crate) fn session(&self) -> &Session {
+        self.alive.session()
+    }
+
     /// Whether the startd speaks as 25 does: it vacates with a command, and not with signals. One that
     /// doesn't say is taken for an old one, until its ad tells more.
     pub(crate) fn is_new(&self) -> bool {
         self.release.is_some_and(|release| release >= Release::NEW)
+    }
+
+    /// Begins to ask whether the claim may be used again; false: there is nothing to ask, or no way.
+    pub(crate) fn ask_whether_to_go_on(&mut self) -> bool {
+        let knows = self.release.is_some_and(|release| release >= Release::REACTIVATES);
+        let Some(claim) = self.claim.clone().filter(|_| knows) else { return false };
+        match Question::new(claim, &self.home) {
+            Ok(question) => {
+                self.question = Some(question);
+                true
+            }
+            Err(error) => {
+                tracing::warn!("Unable to ask the startd whether the job should restart: {error}");
+                false
+            }
+        }
+    }
+
+    /// The answer, once: whether the claim is closing.
+    pub(crate) fn is_closing(&mut self) -> Option<bool> {
+        let answer = self.question.as_ref()?.answer()?;
+        self.question = None;
+        Some(answer)
     }
 
     /// The startd's release, if it said so.
@@ -171,6 +229,22 @@ impl Startd {
         self.sessions.insert(session);
     }
 
+    /// Answers whoever has brought a proxy.
+    pub(crate) fn proxy_is_placed(&mut self, done: bool) {
+        let calls = std::mem::take(&mut self.calls);
+        self.calls = calls.into_iter().map(|call| call.proxy_is_placed(done)).collect();
+    }
+
+    /// From now on a shadow may come back to the job, on these terms.
+    pub(crate) fn let_shadows_return(&mut self, terms: Terms) {
+        self.terms = Some(terms);
+    }
+
+    /// The shadow that has come back last, once.
+    pub(crate) fn newcomer(&mut self) -> Option<Newcomer> {
+        self.newcomer.take()
+    }
+
     /// What to wait for.
     pub(crate) fn sources(&self) -> Vec<PollFd<'_>> {
         let parent = self.parent.as_ref().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
@@ -179,6 +253,7 @@ impl Startd {
             .chain(self.calls.iter().map(Call::source))
             .chain(self.updates.source())
             .chain(self.alive.source())
+            .chain(self.question.as_ref().and_then(Question::source))
             .chain(parent)
             .collect()
     }
@@ -187,31 +262,61 @@ impl Startd {
     pub(crate) fn due(&self) -> Option<Instant> {
         let calls = self.calls.iter().map(|call| call.deadline);
         let orphan = self.orphan.then(Instant::now);
-        calls.chain(self.door.due()).chain([self.alive.due()]).chain(orphan).min()
+        let question = self.question.as_ref().and_then(Question::due);
+        calls.chain(self.door.due()).chain([self.alive.due()]).chain(orphan).chain(question).min()
     }
 
     /// Does everything that can be done without waiting; gives what the startd asks for, oldest first.
     pub(crate) fn step(&mut self) -> Vec<Asked> {
-        let mut asked = Vec::new();
+        let mut heard = Heard::default();
         let gone =
             |fd: &OwnedFd| wait(fd.as_fd(), PollFlags::POLLIN, Instant::now()).unwrap_or(true);
         if std::mem::take(&mut self.orphan) || self.parent.as_ref().is_some_and(gone) {
             self.parent = None;
             tracing::warn!("the parent process is gone");
-            asked.push(Asked::ParentGone);
+            heard.asked.push(Asked::ParentGone);
         }
         let calls = &mut self.calls;
         self.door.step(self.life, |call| admit(calls, call));
         let server =
             Server { sessions: &self.sessions, version: &self.version, commands: commands::level };
         let vacates = self.release.is_some_and(|release| release >= Release::NEW);
-        let manners = Manners { instance: &self.instance, vacates };
+        let (owner, terms) = (self.owner.as_ref(), self.terms.as_ref());
+        let address = &self.address.to_string();
+        let manners = Manners { instance: &self.instance, vacates, owner, address, call: 0, terms };
         for call in std::mem::take(&mut self.calls) {
-            self.calls.extend(call.step(server, manners, &mut asked));
+            self.calls.extend(call.step(server, manners, &mut heard));
         }
         self.updates.step();
         self.alive.step();
+        if let Some(question) = self.question.take() {
+            self.question = Some(question.step(&self.home, &self.address, &self.version));
+        }
+        if heard.newcomer.is_some() {
+            self.newcomer = heard.newcomer;
+        }
+        let (sessions, asked): (Vec<_>, _) =
+            heard.asked.into_iter().partition(|asked| matches!(asked, Asked::Owner(_)));
+        for asked in sessions {
+            if let Asked::Owner(session) = asked {
+                self.sessions.insert(*session);
+            }
+        }
         asked
+    }
+
+    /// Whose job it is: who may see its output.
+    pub(crate) fn set_owner(&mut self, owner: Owner) {
+        self.owner = Some(owner);
+    }
+
+    /// Answers a connection that waits, if it does still.
+    pub(crate) fn answer(
+        &mut self,
+        call: u64,
+        mut write: impl FnMut(&mut Connection) -> Result<(), condor_cedar::Error>,
+    ) {
+        self.calls.iter_mut().for_each(|waiting| waiting.answer(call, &mut write));
     }
 
     /// Tells the startd something about the job, without what is private. Never waits, and never

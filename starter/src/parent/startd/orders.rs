@@ -1,10 +1,13 @@
 //! What a startd can ask of its starter, and how numbers on the wire become that.
 
+use classad::ClassAd;
 use condor_cedar::message::{Signal, Vacate};
+use condor_cedar::session::Session;
+use zeroize::Zeroizing;
 
 /// Something to do. The same may be asked for more than once, and something harder after something
 /// softer: whoever carries it out only ever goes on to the harder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Asked {
     /// End the job in an orderly way, with its output if it wants that.
     Soft(Option<Why>),
@@ -27,8 +30,35 @@ pub(crate) enum Asked {
     Remove,
     /// Read the configuration again.
     Reconfig,
+    /// The job's owner wants to see its output; answered with [`answer`](super::Startd::answer).
+    Peek(Box<Peek>),
+    /// A session for the job's owner was handed out.
+    Owner(Box<Session>),
+    /// Put this in place of the job's proxy. The sender waits for [`Startd::proxy_is_placed`].
+    ///
+    /// [`Startd::proxy_is_placed`]: super::Startd::proxy_is_placed
+    Proxy(Proxy),
     /// The startd is gone: nobody wants the job any more. Said once.
     ParentGone,
+}
+
+/// A request of the job's owner.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Peek {
+    /// The connection that waits.
+    pub(crate) call: u64,
+    /// What is wanted.
+    pub(crate) ad: ClassAd,
+}
+
+/// A proxy, which no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Proxy(pub(crate) Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "({} bytes)", self.0.len())
+    }
 }
 
 /// The reason of an order.

@@ -4,9 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
+use base64ct::{Base64, Encoding};
 use classad::{ClassAd, Expr};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Step};
+use crate::hooks::{End, Ran};
 use crate::knobs::Knobs;
 use crate::launcher::message::{Ended, Status};
 use crate::parent::startd::Release;
@@ -109,7 +111,11 @@ pub(super) struct Figures {
     /// Whether the shadow knows what came with 24.1 and after.
     modern: bool,
     started: SystemTime,
+    /// Since the first start, and since the last one.
     clock: Instant,
+    run: Instant,
+    /// What ended runs used: the job was started again after a checkpoint.
+    earlier: Sample,
     /// Whether it is suspended.
     pub(super) suspended: bool,
     /// The last look at its processes, with the largest memory so far.
@@ -120,8 +126,8 @@ pub(super) struct Figures {
     disk: Disk,
     /// What the startd's monitors measure of the slot's resources.
     monitored: ClassAd,
-    /// The end, and how long the job ran.
-    ended: Option<(Ended, Duration)>,
+    /// The end, and when that was.
+    ended: Option<(Ended, Instant)>,
 }
 
 impl Figures {
@@ -132,6 +138,8 @@ impl Figures {
             modern: shadow.is_some_and(|release| release >= SLOT_AD),
             started: SystemTime::now(),
             clock: Instant::now(),
+            run: Instant::now(),
+            earlier: Sample::default(),
             suspended: false,
             sample: Sample { processes: 1, ..Sample::default() },
             window: VecDeque::new(),
@@ -141,17 +149,29 @@ impl Figures {
         }
     }
 
+    /// The job was started again, as this process.
+    pub(super) fn again(&mut self, pid: i32) {
+        self.pid = pid;
+        self.started = SystemTime::now();
+        self.run = Instant::now();
+        self.earlier = self.sample;
+        self.sample.processes = 1;
+        self.ended = None;
+    }
+
     /// A look at the running job. Memory is reported at its largest, and CPU time never shrinks.
     pub(super) fn look(&mut self, sample: Sample, disk: Disk) {
         let before = self.sample;
         self.sample = Sample {
             processes: sample.processes,
-            user: before.user.max(sample.user),
-            system: before.system.max(sample.system),
+            user: before.user.max(self.earlier.user + sample.user),
+            system: before.system.max(self.earlier.system + sample.system),
             resident_kib: before.resident_kib.max(sample.resident_kib),
             image_kib: before.image_kib.max(sample.image_kib),
-            read_bytes: before.read_bytes.max(sample.read_bytes),
-            written_bytes: before.written_bytes.max(sample.written_bytes),
+            read_bytes: before.read_bytes.max(self.earlier.read_bytes + sample.read_bytes),
+            written_bytes: before
+                .written_bytes
+                .max(self.earlier.written_bytes + sample.written_bytes),
         };
         self.disk = disk;
         self.window.push_back((Instant::now(), self.sample));
@@ -181,7 +201,7 @@ impl Figures {
         };
         self.look(sample, disk);
         self.suspended = false;
-        self.ended = Some((ended, self.clock.elapsed()));
+        self.ended = Some((ended, Instant::now()));
     }
 
     /// Process number of the job's main process on the machine.
@@ -229,11 +249,26 @@ impl Figures {
     pub(super) fn exited(&self, knobs: &Knobs) -> ClassAd {
         let mut ad = self.common(knobs);
         ad.insert_value("JobState", "Exited");
-        if let Some((ended, time)) = &self.ended {
+        if let Some((ended, at)) = &self.ended {
             exit(&mut ad, ended.status);
-            ad.insert_value("JobDuration", seconds(*time));
+            ad.insert_value("JobDuration", seconds(at.duration_since(self.run)));
         }
         promise(&mut ad, NO_PROMISE);
+        ad
+    }
+
+    /// The report of an end after which the job goes on, with what it has saved.
+    pub(super) fn saved(&self, knobs: &Knobs, number: i64) -> ClassAd {
+        let mut ad = self.exited(knobs);
+        ad.insert_value("CheckpointNumber", number);
+        if let Some((_, at)) = &self.ended {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let then = now.saturating_sub(at.elapsed());
+            ad.insert_value("JobLastCheckpointTime", self::number(then.as_secs()));
+            let run = at.duration_since(self.run).as_secs();
+            ad.insert_value("NewlyCommittedTime", self::number(run));
+        }
+        promise(&mut ad, knobs.starter_update_interval.saturating_mul(SLACK));
         ad
     }
 
@@ -303,7 +338,9 @@ impl Figures {
     }
 
     fn time(&self) -> Duration {
-        self.ended.as_ref().map_or_else(|| self.clock.elapsed(), |(_, time)| *time)
+        self.ended
+            .as_ref()
+            .map_or_else(|| self.clock.elapsed(), |(_, at)| at.duration_since(self.clock))
     }
 
     /// CPUs in use on average.
@@ -338,19 +375,60 @@ fn ticket(status: Status) -> ClassAd {
     ad
 }
 
-/// `RemoteErrorEvent`: something went wrong here, and what is to become of the job.
-pub(super) fn error(failure: &Failure, code: i32, subcode: i32) -> ClassAd {
+/// An event for the user's log.
+fn event(name: &str, number: i64) -> ClassAd {
     let mut ad = ClassAd::new();
-    ad.insert_value("MyType", "RemoteErrorEvent");
-    ad.insert_value("EventTypeNumber", 21);
+    ad.insert_value("MyType", name);
+    ad.insert_value("EventTypeNumber", number);
     ad.insert_value(
         "EventTime",
         jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
     );
+    ad
+}
+
+/// `GenericEvent`: a line that the job wants to see there.
+pub(super) fn generic(text: &str) -> ClassAd {
+    let mut ad = event("GenericEvent", 8);
+    ad.insert_value("Info", text);
+    ad
+}
+
+/// `RemoteErrorEvent`: something went wrong here, and what is to become of the job.
+pub(super) fn error(failure: &Failure, code: i32, subcode: i32) -> ClassAd {
+    let mut ad = event("RemoteErrorEvent", 21);
     ad.insert_value("Daemon", "starter");
     ad.insert_value("ErrorMsg", failure.message.clone());
     ad.insert_value("HoldReasonCode", i64::from(code));
     ad.insert_value("HoldReasonSubCode", i64::from(subcode));
+    ad
+}
+
+/// The same event where the job goes on: a message for the user.
+pub(super) fn notice(message: String) -> ClassAd {
+    let mut ad = error(&Failure::host(Step::Hook, message), 0, 0);
+    ad.insert_value("CriticalError", 0);
+    ad
+}
+
+/// `DiagnosticResult`: what a diagnostic has found.
+pub(super) fn diagnostic(name: &str, ran: &Ran) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.insert_value("EventType", "DiagnosticResult");
+    ad.insert_value("Diagnostic", name.to_owned());
+    let result = match ran.end {
+        End::Ended(status) => {
+            ad.insert_value("Contents", Base64::encode_string(&ran.output));
+            ad.insert_value("ExitStatus", i64::from(status.wait()));
+            "Completed"
+        }
+        End::Unregistered => "Error - Unregistered",
+        End::Missing => "Error - specified path does not exist",
+        End::TimedOut => "Error - Timed Out",
+        End::TooMuch => "Error - wrote too much",
+        End::NotExecuted(_) => "Error - could not be executed",
+    };
+    ad.insert_value("Result", result);
     ad
 }
 
@@ -361,12 +439,12 @@ pub(super) fn execution_exit() -> ClassAd {
     ad
 }
 
-/// The status as wait(2) has it.
-pub(super) fn wait_status(status: Status) -> i32 {
-    match status {
-        Status::Exited(code) => (code & 0xff) << 8,
-        Status::Signaled(signal, core) => (signal & 0x7f) | if core { 0x80 } else { 0 },
-    }
+/// `SuccessfulCheckpoint` or `FailedCheckpoint`.
+pub(super) fn checkpoint(event: &str, number: i64) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.insert_value("EventType", event);
+    ad.insert_value("CheckpointNumber", number);
+    ad
 }
 
 /// Why the job was made to end, where it was.
@@ -383,10 +461,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_is_the_kernels_word() {
-        assert_eq!(wait_status(Status::Exited(3)), 768);
-        assert_eq!(wait_status(Status::Signaled(9, false)), 9);
-        assert_eq!(wait_status(Status::Signaled(11, true)), 139);
+    fn what_a_job_used_adds_up_over_checkpoints() {
+        let knobs = Knobs::from_text("UID_DOMAIN = here\n");
+        let used = |user: u64, peak_memory_kib: u64| Ended {
+            status: Status::Exited(85),
+            usage: crate::report::Usage {
+                user: Duration::from_secs(user),
+                peak_memory_kib,
+                ..Default::default()
+            },
+            out_of_memory: None,
+        };
+        let mut figures = Figures::new(7, None);
+        figures.end(used(5, 300), Disk::default());
+        let ad = figures.saved(&knobs, 4);
+        assert_eq!((ad.eval_i64("CheckpointNumber"), ad.eval_i64("ExitCode")), (Some(4), Some(85)));
+        assert_eq!(ad.eval_i64("NewlyCommittedTime"), Some(0));
+        figures.again(9);
+        let ad = figures.running(&knobs);
+        assert_eq!((ad.eval_i64("JobPid"), ad.get("ExitCode").is_some()), (Some(9), false));
+        assert_eq!(ad.eval("RemoteUserCpu"), classad::Value::Real(5.0));
+        figures.end(used(3, 100), Disk::default());
+        let ad = figures.exited(&knobs);
+        assert_eq!(ad.eval("RemoteUserCpu"), classad::Value::Real(8.0));
+        assert_eq!(ad.eval_i64("ResidentSetSize"), Some(300));
     }
 
     #[test]

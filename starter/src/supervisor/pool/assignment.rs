@@ -10,13 +10,17 @@ use condor_cedar::session::{ClaimId, Session};
 use zeroize::Zeroizing;
 
 use super::super::{log_plan, unexpected};
+use super::guidance::Advice;
+use super::plugins::Plugins;
+use super::scripts::Scripts;
 use super::{Broken, Pool, Stage, ads};
 use crate::failure::{Failure, Step};
+use crate::hooks::Kind;
 use crate::host::{self, run_as};
 use crate::job::Job;
 use crate::launcher::message::{Order, Report};
 use crate::parent::shadow::{Call, SessionTexts};
-use crate::parent::startd::{Machine, Release};
+use crate::parent::startd::{Machine, Owner, Release};
 use crate::plan::{self, Inputs, Plan, Sandbox, Stdio};
 use crate::transfer::{Input, Peer, Source};
 use crate::version;
@@ -24,10 +28,12 @@ use crate::version;
 /// What the shadow has said that later steps need.
 pub(super) struct Assignment {
     pub(super) job: Job,
+    /// The slot.
+    pub(super) machine: Machine,
     pub(super) plan: Plan,
-    pub(super) shadow: Option<Release>,
-    /// The session for file transfers, and the shadow's address and key for them.
-    pub(super) peer: Option<Box<Peer>>,
+    pub(super) scripts: Scripts,
+    /// What the shadow was told of this starter.
+    pub(super) starter: ClassAd,
 }
 
 /// The machine that the shadow runs on.
@@ -46,16 +52,17 @@ impl Pool<'_> {
         ad.update(&machine.overlay);
         let text = |name: &str| ad.eval_string(name);
         let shadow_version = text("ShadowVersion");
-        let shadow = shadow_version.as_deref().and_then(Release::parse);
+        self.release = shadow_version.as_deref().and_then(Release::parse);
         if let Some(address) = text("ShadowIpAddr") {
             tracing::info!("Communicating with shadow {address}");
         }
         let address = self.startd.address().to_string();
         let sandbox = Sandbox::of(self.knobs, &self.host);
-        let starter = ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, shadow);
+        let starter =
+            ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, self.release);
         self.call(&Call::StarterInfo(&starter), |_| Ok(()))?;
         let transfer = self.sessions()?;
-        let peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
+        self.peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
             (Some(socket), Some(key), Some(session)) => Some(Box::new(Peer {
                 address: socket,
                 session: Zeroizing::new(session.reveal().to_owned()),
@@ -68,18 +75,29 @@ impl Pool<'_> {
             })),
             _ => None,
         };
+        if let (Some(user), Some(claim)) = (text("User"), text("ClaimId")) {
+            self.startd.set_owner(Owner { user, claim: Zeroizing::new(claim) });
+        }
         let domain = Some(self.knobs.filesystem_domain.as_str());
         let job = Job::from_ad(ad, Path::new("/"), domain)?;
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
         let plan = self.plan(&job, &machine)?;
+        let scripts = self.scripts(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
-        self.fetch(&job, &plan, peer.as_deref())?;
-        let mut first = ads::provisioned(&machine.slot, &plan);
+        self.expect_proxies(&job);
+        self.tokens(&job)?;
+        self.plugins = Plugins::of(self, &job, &plan, &machine.slot, self.release)?;
+        self.hooks = self.knobs.choose_hooks(&job.ad);
+        let mut assignment = Assignment { job, machine, plan, scripts, starter };
+        self.prepare_hook(Kind::BeforeTransfer, &mut assignment)?;
+        let Assignment { job, machine, plan, .. } = &assignment;
+        self.fetch(job, plan)?;
+        let mut first = ads::provisioned(&machine.slot, plan);
         self.tell(&Call::JobUpdate(&first))?;
         first.insert_value("StarterIpAddr", self.startd.address().to_string());
         first.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
         self.startd.update(&first);
-        Ok(Assignment { job, plan, shadow, peer })
+        Ok(assignment)
     }
 
     /// Takes the sessions that the shadow has for this starter; gives that for file transfers. A
@@ -90,10 +108,8 @@ impl Pool<'_> {
             tracing::warn!("the shadow has no sessions for this starter");
             return Ok(None);
         };
-        let unusable = |error| {
-            Failure::host(Step::Internal, format!("a session of the shadow can't be used: {error}"))
-        };
         let claim = reconnect.claim_id().map_err(unusable)?;
+        self.claim_session = Some(claim.session_id().to_owned());
         self.startd.add_session(Session::of_claim(&claim).map_err(unusable)?);
         Ok(Some(transfer.claim_id().map_err(unusable)?))
     }
@@ -145,14 +161,9 @@ impl Pool<'_> {
     }
 
     /// Has the input fetched, as soon as there is a sandbox for it.
-    pub(super) fn fetch(
-        &mut self,
-        job: &Job,
-        plan: &Plan,
-        peer: Option<&Peer>,
-    ) -> Result<(), Broken> {
+    pub(super) fn fetch(&mut self, job: &Job, plan: &Plan) -> Result<(), Broken> {
         let Some(transfer) = &job.transfer else { return Ok(()) };
-        let peer = peer.ok_or_else(|| {
+        let peer = self.peer.clone().ok_or_else(|| {
             Failure::host(
                 Step::Input,
                 "the shadow offers no transfer of files: is SEC_ENABLE_MATCH_PASSWORD_AUTHENTICATION \
@@ -161,27 +172,50 @@ impl Pool<'_> {
         })?;
         self.stop_if_asked()?;
         let name = job.cmd.file_name().map(|name| name.to_string_lossy().into_owned());
-        let input =
-            Input { sandbox: plan.sandbox.path(), program: name.filter(|_| transfer.executable) };
+        let input = Input {
+            sandbox: plan.sandbox.path(),
+            program: name.filter(|_| transfer.executable),
+            has_manifest: job.checkpoint.as_ref().is_some_and(|own| own.destination.is_some()),
+            plugins: self.plugins.settings.clone(),
+        };
         self.stage = Stage::Fetching;
-        Ok(self.desk.order(&Order::Fetch(Source::Shadow(Box::new(peer.clone()), input)))?)
+        Ok(self.desk.order(&Order::Fetch(Source::Shadow(peer, input)))?)
     }
 
     /// Waits for the input.
-    pub(super) fn fetched(&mut self, job: &Job) -> Result<(), Broken> {
+    pub(super) fn fetched(&mut self, assignment: &Assignment) -> Result<(), Broken> {
+        let Assignment { job, plan, .. } = assignment;
         if job.transfer.is_none() {
             return Ok(());
         }
-        let report = self.report();
-        self.stage = Stage::Quiet;
-        // What was ended on purpose is no failure.
-        self.stop_if_asked()?;
-        match report? {
-            Report::Fetched(stats) => {
-                tracing::info!("input: {} files, {} bytes", stats.files, stats.bytes);
-                Ok(())
+        loop {
+            let report = self.report();
+            self.stage = Stage::Quiet;
+            self.tell_results("Input")?;
+            // What was ended on purpose is no failure.
+            self.stop_if_asked()?;
+            match report {
+                Ok(Report::Fetched(stats)) => {
+                    tracing::info!("input: {} files, {} bytes", stats.files, stats.bytes);
+                    return Ok(());
+                }
+                Ok(Report::InvalidCheckpoint(invalid)) => {
+                    // The shadow has the next run begin with an earlier one.
+                    if invalid.number >= 0 {
+                        let event = ads::checkpoint("InvalidCheckpointDownload", invalid.number);
+                        self.tell(&Call::Event(&event))?;
+                    }
+                    return Err(Failure::host(Step::Input, invalid.text).into());
+                }
+                Ok(other) => return Err(unexpected(&other).into()),
+                Err(Broken::Failed(failure)) if failure.step == Step::Input => {
+                    match self.guidance(failure, self.release)? {
+                        Advice::Start => return Ok(()),
+                        Advice::Fetch => self.fetch(job, plan)?,
+                    }
+                }
+                Err(broken) => return Err(broken),
             }
-            other => Err(unexpected(&other).into()),
         }
     }
 
@@ -204,6 +238,10 @@ impl Pool<'_> {
         }
         Ok(())
     }
+}
+
+pub(super) fn unusable(error: condor_cedar::Error) -> Failure {
+    Failure::host(Step::Internal, format!("a session of the shadow can't be used: {error}"))
 }
 
 fn slot_name(slot: &ClassAd) -> String {

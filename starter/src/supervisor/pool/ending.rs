@@ -21,6 +21,8 @@ pub(super) struct Ending {
     pub(super) how: Option<How>,
     /// The reason that came with the first order.
     pub(super) why: Option<Why>,
+    /// The job is to be removed.
+    pub(super) remove: bool,
     /// The job is to be held, for this reason.
     pub(super) hold: Option<Why>,
     /// The shadow knows of that.
@@ -38,7 +40,10 @@ impl Ending {
             Asked::Soft(why) => (How::Soft, why),
             Asked::Hard(why) => (How::Hard, why),
             Asked::ParentGone => (How::Hard, None),
-            Asked::Remove => (How::Soft, None),
+            Asked::Remove => {
+                self.remove = true;
+                (How::Soft, None)
+            }
             Asked::Hold { why, soft } => {
                 let why = why.unwrap_or_else(|| Why {
                     text: "held by the execute machine".to_owned(),
@@ -48,7 +53,13 @@ impl Ending {
                 self.hold.get_or_insert(why);
                 (if soft { How::Soft } else { How::Hard }, None)
             }
-            Asked::Suspend | Asked::Continue | Asked::Checkpoint | Asked::Reconfig => return,
+            Asked::Suspend
+            | Asked::Continue
+            | Asked::Checkpoint
+            | Asked::Proxy(_)
+            | Asked::Reconfig
+            | Asked::Peek(_)
+            | Asked::Owner(_) => return,
         };
         self.how = self.how.max(Some(how));
         if self.why.is_none() {

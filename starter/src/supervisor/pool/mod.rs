@@ -4,15 +4,29 @@
 //! are taken into account whatever is being waited for. `wait` has that, this file the order of
 //! events.
 //!
-//! The guidance of 25.x (request 305) isn't asked for: a shadow serves a starter that doesn't ask, and
-//! one that asks too soon after its input has come is told to ask again in five seconds.
+//! The guidance of 25.x (request 305) is asked for only when input could not be fetched: a shadow serves
+//! a starter that doesn't ask, and one that asks too soon after its input has come is told to ask again
+//! in five seconds.
 
 mod ads;
 mod assignment;
+mod checkpoint;
+mod chirp;
+mod credentials;
+mod deferral;
+mod disk;
 mod ending;
+mod guidance;
+mod hooks;
+pub(crate) mod local;
 mod monitors;
 mod output;
+mod peek;
+mod plugins;
+mod reconnect;
+mod scripts;
 mod streams;
+mod user_log;
 mod wait;
 
 use std::net::TcpStream;
@@ -20,20 +34,29 @@ use std::time::{Duration, Instant};
 
 use classad::ClassAd;
 use condor_cedar::blocking::Stream;
+use zeroize::Zeroizing;
 
 use self::ads::Figures;
 use self::assignment::{Assignment, ShadowHost};
+use self::checkpoint::Checkpoints;
 use self::ending::Ending;
-use self::output::{Wanted, wanted_of_ended};
+use self::output::{TRIES, Wanted, wanted_of_ended};
+use self::plugins::Plugins;
+use self::reconnect::Tie;
 use self::streams::Streamed;
+use self::user_log::UserLog;
 use super::{Desk, describe, unexpected};
 use crate::failure::{Disposition, Failure, Step, hold};
+use crate::hooks::{Chosen, Kind};
+use crate::job::Job;
 use crate::knobs::Knobs;
+use crate::launcher::SANDBOX_LOG;
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::shadow::{Call, JobExit, Lost, Shadow};
-use crate::parent::startd::Startd;
+use crate::parent::startd::{Release, Startd};
 use crate::plan::Host;
-use crate::transfer::Delivered;
+use crate::reach::{self, chirp::Delayed, chirp::Proxy};
+use crate::transfer::{Delivered, Peer};
 
 /// Exit codes, as a startd reads them.
 const EXIT_OK: u8 = 0;
@@ -47,12 +70,21 @@ const JOB_EXITED: i32 = 100;
 const JOB_COREDUMPED: i32 = 103;
 const JOB_SHOULD_REQUEUE: i32 = 107;
 const JOB_NOT_STARTED: i32 = 108;
+const JOB_MISSED_DEFERRAL_TIME: i32 = 114;
 
 /// What a supervisor in a pool works with.
 pub(crate) struct Pool<'a> {
     desk: Desk,
     startd: Startd,
-    shadow: Shadow,
+    /// `None` while there is none.
+    shadow: Option<Shadow>,
+    /// The shadow's, if it said so.
+    release: Option<Release>,
+    /// The session for file transfers, and the shadow's address and key for them.
+    peer: Option<Box<Peer>>,
+    /// The name of the claim's session.
+    claim_session: Option<String>,
+    tie: Tie,
     knobs: &'a Knobs,
     host: Host,
     /// The starter's own environment.
@@ -62,10 +94,30 @@ pub(crate) struct Pool<'a> {
     ending: Ending,
     stage: Stage,
     figures: Option<Figures>,
+    /// The programs that the admin has run around this job.
+    hooks: Option<Chosen>,
+    checkpoints: Checkpoints,
+    plugins: Plugins,
     /// The job is not to run just now.
     suspended: bool,
+    /// `StarterUserLog`.
+    log: Option<UserLog>,
+    /// The name of the job's proxy in the sandbox.
+    proxy: Option<String>,
+    /// How many newer ones are being put in its place.
+    proxies: usize,
+    /// When its tokens are to be fetched again.
+    tokens_due: Option<Instant>,
     /// The job's standard files that go over the shadow while it runs.
     streams: Vec<Streamed>,
+    /// What the clients of the job's chirp proxy will show.
+    cookie: Option<Zeroizing<String>>,
+    /// That proxy, while the job runs.
+    chirp: Option<Proxy>,
+    /// The job's owner looks at its output.
+    peeking: peek::Peeking,
+    /// Attributes that the job has set for the next report.
+    delayed: Delayed,
     /// A message of the shadow is waited for.
     asked: bool,
     /// It has come.
@@ -94,6 +146,8 @@ enum Broken {
     Lost(Lost),
     /// The job was to end before it ran.
     NotStarted,
+    /// It was to run at a time which is over, for this reason.
+    Missed(String),
 }
 
 impl From<Failure> for Broken {
@@ -129,7 +183,11 @@ impl<'a> Pool<'a> {
         Ok(Self {
             desk,
             startd,
-            shadow: Shadow::new(shadow)?,
+            shadow: Some(Shadow::new(shadow)?),
+            release: None,
+            peer: None,
+            claim_session: None,
+            tie: Tie::default(),
             knobs,
             host,
             environment,
@@ -137,9 +195,20 @@ impl<'a> Pool<'a> {
             ending: Ending::default(),
             stage: Stage::Quiet,
             figures: None,
+            hooks: None,
+            checkpoints: Checkpoints::default(),
+            plugins: Plugins::default(),
             suspended: false,
+            log: None,
+            proxy: None,
+            proxies: 0,
+            tokens_due: None,
             asked: false,
             streams: Vec::new(),
+            cookie: None,
+            chirp: None,
+            peeking: peek::Peeking::default(),
+            delayed: Delayed::new(knobs),
             answered: false,
             lost: None,
         })
@@ -163,33 +232,22 @@ impl<'a> Pool<'a> {
     }
 
     fn life(&mut self) -> Result<(), Broken> {
-        let assignment = self.assignment()?;
-        let Assignment { job, plan, shadow, peer } = &assignment;
-        self.fetched(job)?;
+        let mut assignment = self.assignment()?;
+        self.fetched(&assignment)?;
         self.stop_if_asked()?;
-        // A job whose files can't be opened has not begun.
-        self.desk.order(&Order::Open)?;
-        match self.report()? {
-            Report::Opened { .. } => {}
-            other => return Err(unexpected(&other).into()),
-        }
-        self.open_streams(job, plan)?;
-        // The cell is made while the shadow takes note.
-        self.desk.order(&Order::Ready)?;
-        self.not_too_soon(job)?;
-        self.call(&Call::BeginExecution, |_| Ok(()))?;
-        self.desk.order(&Order::Launch)?;
-        self.stage = Stage::Running(job.kill_signal);
-        let pid = match self.report()? {
-            Report::Started { pid } => pid,
-            other => return Err(unexpected(&other).into()),
+        self.deferred(&assignment.job)?;
+        self.prepare_hook(Kind::Prepare, &mut assignment)?;
+        let Assignment { job, plan, scripts, .. } = &assignment;
+        self.before(job, scripts)?;
+        self.checkpoints = Checkpoints::of(job);
+        let (pid, ended) = loop {
+            let (pid, ended) = self.execution(&assignment)?;
+            let Some(checkpoint) = self.saved(job, ended)? else { break (pid, ended) };
+            // One that was to end meanwhile has ended.
+            if !self.checkpoint(&assignment, checkpoint, pid)? {
+                break (pid, ended);
+            }
         };
-        tracing::info!("Create_Process succeeded, pid={pid}");
-        self.figures = Some(Figures::new(pid, *shadow));
-        self.suspend()?;
-        let ended = self.running()?;
-        self.stage = Stage::Quiet;
-        self.close_streams()?;
 
         // Orders that come later don't make it another end.
         let by_itself = !self.ending.is_under_way();
@@ -197,7 +255,7 @@ impl<'a> Pool<'a> {
             self.call(&Call::UserLog(&hold), |_| Ok(()))?;
         }
         if let Some(figures) = &self.figures {
-            let reaped = figures.reaped(self.knobs, &self.ending, *shadow);
+            let reaped = figures.reaped(self.knobs, &self.ending, self.release);
             self.update(reaped)?;
         }
         // Nothing of such a job is worth having.
@@ -205,31 +263,43 @@ impl<'a> Pool<'a> {
         if let Some(failure) = figures.and_then(|f| f.out_of_memory(plan, self.knobs, !by_itself)) {
             return Err(failure.into());
         }
+        if by_itself {
+            self.after(job, scripts, ended)?;
+        }
+        self.log_end(ended, by_itself);
         self.tell(&Call::Event(&ads::execution_exit()))?;
         if let Some(figures) = &self.figures {
             let exited = figures.exited(self.knobs);
+            self.update_hook(job, &exited)?;
+            self.exit_hook(job, &exited)?;
             self.update(exited)?;
         }
         // Not sooner: a shadow that hasn't seen the end of the input's transfer yet, which comes from a
         // process of its own, gives up the job when that of the output begins.
         let wanted = if by_itself {
-            wanted_of_ended(job, ended, *shadow)
+            wanted_of_ended(job, ended, self.release)
         } else {
             self.wanted_of_evicted(job)
         };
-        let delivered = match (peer, wanted) {
-            (Some(peer), Some(wanted)) => {
+        let transfers = self.peer.is_some();
+        let delivered = match wanted {
+            Some(wanted) if transfers => {
                 let mut output = self.output(job, plan, pid);
                 output.is_final = by_itself || self.ending.wants_final_output();
                 if wanted == Wanted::OfFailure {
-                    output.list = Some(job.failure_files.iter().map(Into::into).collect());
+                    output.list =
+                        Some(job.failure_files.iter().flatten().map(Into::into).collect());
                 }
-                self.deliver(peer, &output)?
+                if job.wants_log && crate::log::has_second() {
+                    self.desk.order(&Order::KeepLog)?;
+                    output.list.iter_mut().for_each(|list| list.push(SANDBOX_LOG.into()));
+                }
+                self.deliver(&output, TRIES)?
             }
             _ => None,
         };
         self.desk.order(&Order::Finish)?;
-        self.settle(peer.is_some())?;
+        self.settle(transfers)?;
         let last = self.last_words(delivered.as_ref());
         self.startd.finish(&last);
         if self.ending.hold_told {
@@ -240,21 +310,74 @@ impl<'a> Pool<'a> {
             _ if !by_itself => JOB_SHOULD_REQUEUE,
             Some(Delivered { core: Some(_), .. }) => JOB_COREDUMPED,
             // Somebody was in a hurry.
-            None if wanted.is_some() && peer.is_some() => JOB_SHOULD_REQUEUE,
+            None if wanted.is_some() && transfers => JOB_SHOULD_REQUEUE,
             _ => JOB_EXITED,
         };
-        let exit = JobExit { status: ads::wait_status(ended), reason, ad: &last };
+        let exit = JobExit { status: ended.wait(), reason, ad: &last };
         self.tell(&Call::JobExit(exit))?;
         tracing::info!("told the shadow that the job is over (reason {reason})");
         Ok(())
     }
 
+    /// Runs the program until it ends: its process number, and how.
+    fn execution(&mut self, assignment: &Assignment) -> Result<(i32, Status), Broken> {
+        let Assignment { job, plan, starter, .. } = assignment;
+        // A job whose files can't be opened has not begun.
+        self.desk.order(&Order::Open)?;
+        match self.report()? {
+            Report::Opened { .. } => {}
+            other => return Err(unexpected(&other).into()),
+        }
+        self.open_streams(job, plan)?;
+        // A job that goes on after a checkpoint has begun already.
+        if self.figures.is_none() {
+            self.begin_log(job, plan)?;
+        }
+        // The cell is made while the shadow takes note.
+        self.desk.order(&Order::Ready)?;
+        if plan.sandbox.chirp {
+            let cookie = self.cookie.insert(reach::chirp::cookie()?);
+            self.desk.order(&Order::Listen(cookie.to_string()))?;
+        }
+        self.not_too_soon(job)?;
+        self.tie(job, starter);
+        self.call(&Call::BeginExecution, |_| Ok(()))?;
+        self.desk.order(&Order::Launch)?;
+        self.stage = Stage::Running(job.kill_signal);
+        if plan.sandbox.chirp {
+            match self.report()? {
+                Report::Listening => self.begin_chirp(job)?,
+                other => return Err(unexpected(&other).into()),
+            }
+        }
+        let pid = match self.report()? {
+            Report::Started { pid } => pid,
+            other => return Err(unexpected(&other).into()),
+        };
+        tracing::info!("Create_Process succeeded, pid={pid}");
+        match &mut self.figures {
+            Some(figures) => figures.again(pid),
+            None => self.figures = Some(Figures::new(pid, self.release)),
+        }
+        self.suspend()?;
+        self.peeking.of = Some((job.clone(), plan.clone()));
+        self.peeking.over = false;
+        let ended = self.running(job, disk::Watch::new(plan.limits.disk_kib))?;
+        self.stage = Stage::Quiet;
+        self.chirp = None;
+        self.peeking.of = None;
+        self.peeking.over = true;
+        self.close_streams()?;
+        Ok((pid, ended))
+    }
+
     /// Waits for the end of the job, and reports on it meanwhile.
-    fn running(&mut self) -> Result<Status, Broken> {
+    fn running(&mut self, job: &Job, mut space: disk::Watch) -> Result<Status, Broken> {
         let interval =
             |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
         let mut due = Instant::now() + interval(self.knobs.starter_initial_update_interval);
         loop {
+            self.keep()?;
             match self.desk.report() {
                 Some(Report::Ended { ended, disk, snapshot }) => {
                     if let Some(figures) = &mut self.figures {
@@ -272,31 +395,71 @@ impl<'a> Pool<'a> {
                     if let Some(figures) = &mut self.figures {
                         figures.monitor(&snapshot, &self.knobs.monitored_resources);
                         figures.look(sample, disk);
-                        let ad = figures.running(self.knobs);
-                        self.update(ad)?;
+                        let failure = space.failure(disk);
+                        if failure.is_some() || !std::mem::take(&mut space.quiet) {
+                            let ad = figures.running(self.knobs);
+                            self.update_hook(job, &ad)?;
+                            match self.update(ad) {
+                                Err(Broken::Lost(lost)) => self.lose(lost)?,
+                                result => result?,
+                            }
+                        }
+                        if let Some(failure) = failure.filter(|_| !self.ending.is_under_way()) {
+                            return Err(failure.into());
+                        }
                     }
                     continue;
                 }
                 Some(Report::Failed(failure)) => return Err(failure.into()),
+                Some(Report::Placed(end)) if self.proxies > 0 => {
+                    self.proxy_is_placed(end);
+                    continue;
+                }
+                Some(Report::Appended(end)) => {
+                    complain(end);
+                    continue;
+                }
                 Some(other) => return Err(unexpected(&other).into()),
                 None => {}
             }
-            if let Some(hold) = self.untold_hold() {
-                self.call(&Call::UserLog(&hold), |_| Ok(()))?;
-            }
             if due <= Instant::now() {
                 self.desk.order(&Order::Measure)?;
-                due = Instant::now() + interval(self.knobs.starter_update_interval);
+                let usual = interval(self.knobs.starter_update_interval);
+                due = Instant::now() + self.tie.update_interval(usual);
+            } else if space.is_due() {
+                self.desk.order(&Order::Measure)?;
+                space.quiet = true;
             }
-            self.stream()?;
+            match self.serve(job) {
+                Err(Broken::Lost(lost)) => self.lose(lost)?,
+                result => result?,
+            }
             // One may have come while the shadow was waited for.
-            if !self.desk.has_report() {
-                self.wait_also(Some(due), true)?;
-            }
-            if let Some(lost) = self.lost.take() {
-                return Err(lost.into());
+            if !self.desk.has_report() && !self.has_newcomer() {
+                let tokens = self.tokens_due.unwrap_or(due);
+                let next = space.due().map_or(due, |look| look.min(due)).min(tokens);
+                self.wait_also(Some(next), !self.is_away())?;
             }
         }
+    }
+
+    /// What the shadow is needed for while the job runs, if there is one.
+    fn serve(&mut self, job: &Job) -> Result<(), Broken> {
+        self.welcome()?;
+        if self.is_away() {
+            return Ok(());
+        }
+        if let Some(hold) = self.untold_hold() {
+            self.call(&Call::UserLog(&hold), |_| Ok(()))?;
+        }
+        self.renew_tokens(job)?;
+        self.stream()?;
+        self.serve_chirp(job)
+    }
+
+    /// Whether the job does.
+    fn runs(&self) -> bool {
+        matches!(self.stage, Stage::Running(_))
     }
 
     /// The error event of an order to hold, once.
@@ -314,15 +477,31 @@ impl<'a> Pool<'a> {
             ad.insert_value("SpooledOutputFiles", delivered.spooled.join(","));
         }
         ads::vacated(&mut ad, &self.ending);
+        self.delayed.add_to(&mut ad);
         ad
     }
 
-    /// Sends an update to the shadow, and to the startd.
+    /// Sends an update to the shadow, and to the startd. One of a job that runs isn't kept for a shadow
+    /// that is away.
     fn update(&mut self, mut ad: ClassAd) -> Result<(), Broken> {
         ad.insert_value("StarterIpAddr", self.startd.address().to_string());
         ads::vacated(&mut ad, &self.ending);
-        self.startd.update(&ad);
-        self.tell(&Call::JobUpdate(&ad))
+        self.delayed.add_to(&mut ad);
+        if !self.is_away() {
+            self.startd.update(&ad);
+            self.tell(&Call::JobUpdate(&ad))?;
+            self.delayed.told();
+            return Ok(());
+        }
+        let mut lonely = ad.clone();
+        lonely.insert_value("STARTER_DISCONNECTED_FROM_SUBMIT_NODE", true);
+        self.startd.update(&lonely);
+        if self.runs() {
+            return Ok(());
+        }
+        self.tell(&Call::JobUpdate(&ad))?;
+        self.delayed.told();
+        Ok(())
     }
 
     /// The last words of a life that ended early; the exit code.
@@ -333,6 +512,10 @@ impl<'a> Pool<'a> {
                 Err(broken) => self.broken(broken),
             },
             Broken::Failed(failure) => self.failed(&failure),
+            Broken::Missed(why) => match self.missed(&why) {
+                Ok(()) => EXIT_OK,
+                Err(broken) => self.broken(broken),
+            },
             Broken::Lost(Lost(why)) => {
                 let ad = self.last_words(None);
                 self.startd.finish(&ad);
@@ -365,6 +548,11 @@ impl<'a> Pool<'a> {
             Disposition::Hold { code, subcode } => (code, subcode),
             Disposition::Elsewhere => (hold::STARTER_ERROR, 0),
         };
+        if self.is_away() {
+            // Nothing of it is needed while somebody is waited for who may hear it.
+            self.stage = Stage::Quiet;
+            let _ = self.desk.order(&Order::Finish);
+        }
         let event = ads::error(failure, code, subcode);
         if let Err(Broken::Lost(lost)) = self.call(&Call::UserLog(&event), |_| Ok(())) {
             return self.broken(lost.into());
@@ -378,5 +566,12 @@ impl<'a> Pool<'a> {
 
     fn stop_if_asked(&self) -> Result<(), Broken> {
         if self.ending.is_under_way() { Err(Broken::NotStarted) } else { Ok(()) }
+    }
+}
+
+/// What is of no consequence for the job.
+fn complain(end: Option<Failure>) {
+    if let Some(failure) = end {
+        tracing::error!("{failure}");
     }
 }

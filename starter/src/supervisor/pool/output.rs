@@ -4,19 +4,19 @@ use std::time::{Duration, Instant};
 
 use super::super::unexpected;
 use super::ending::How;
-use super::{Broken, Pool, Stage};
+use super::{Broken, Pool, Stage, plugins};
 use crate::failure::{Disposition, Failure};
 use crate::job::{Job, When};
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::startd::Release;
 use crate::plan::Plan;
-use crate::transfer::{Core, Delivered, Destination, Output, Peer, Reach};
+use crate::transfer::{Core, Delivered, Destination, Output, Reach};
 
-/// First release whose shadow takes files of a job that failed.
+/// First release that brings the standard files of every job that failed.
 const FAILURE_FILES: Release = Release(24, 1);
 /// How often a transfer of output is tried whose connection is lost, with pauses that begin with a
 /// second and double each time: two minutes.
-const DELIVERIES: u32 = 8;
+pub(super) const TRIES: u32 = 8;
 
 /// Longest that the end of the job is kept from the shadow while the sandbox is removed.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -42,22 +42,26 @@ impl Pool<'_> {
         is_wanted.then_some(Wanted::Output)
     }
 
-    /// Brings output to the shadow; `None` if the job had to end at once meanwhile.
+    /// Brings output to the shadow, in so many tries; `None` if the job had to end at once meanwhile.
     pub(super) fn deliver(
         &mut self,
-        peer: &Peer,
         output: &Output,
+        tries: u32,
     ) -> Result<Option<Delivered>, Broken> {
         let mut pause = Duration::from_secs(1);
-        for turn in 1.. {
+        let mut turn = 1;
+        loop {
             if self.ending.how == Some(How::Hard) {
                 break;
             }
-            let destination = Destination::Shadow(Box::new(peer.clone()), output.clone());
+            self.present()?;
+            let Some(peer) = self.peer.clone() else { return Ok(None) };
+            let destination = Destination::Shadow(peer, Box::new(output.clone()));
             self.stage = Stage::Delivering;
             self.desk.order(&Order::Deliver(destination))?;
             let report = self.report();
             self.stage = Stage::Quiet;
+            self.tell_results("Output")?;
             match report {
                 Ok(Report::Delivered(delivered)) => {
                     let stats = delivered.stats;
@@ -70,12 +74,17 @@ impl Pool<'_> {
                 Ok(other) => return Err(unexpected(&other).into()),
                 // What was ended on purpose is no failure.
                 Err(Broken::Failed(_)) if self.ending.how == Some(How::Hard) => break,
+                Err(Broken::Failed(failure)) if self.is_away() || self.has_newcomer() => {
+                    tracing::warn!("{failure}; once more when there is a shadow again");
+                    (turn, pause) = (1, Duration::from_secs(1));
+                }
                 Err(Broken::Failed(failure))
-                    if failure.disposition == Disposition::Elsewhere && turn < DELIVERIES =>
+                    if failure.disposition == Disposition::Elsewhere && turn < tries =>
                 {
                     tracing::warn!("{failure}; once more in {} s", pause.as_secs());
                     self.pause(pause)?;
                     pause *= 2;
+                    turn += 1;
                 }
                 Err(broken) => return Err(broken),
             }
@@ -89,8 +98,9 @@ impl Pool<'_> {
         let end = Instant::now() + time;
         while Instant::now() < end && self.ending.how != Some(How::Hard) {
             self.wait(Some(end))?;
-            if let Some(lost) = self.lost.take() {
-                return Err(lost.into());
+            self.keep()?;
+            if self.is_away() || self.has_newcomer() {
+                break;
             }
         }
         Ok(())
@@ -109,7 +119,7 @@ impl Pool<'_> {
                 err.is_some() && out != err && !job.streams[2],
             ],
             program: name.filter(|_| transfer.executable),
-            hidden: Vec::new(),
+            hidden: self.proxy.iter().map(Into::into).collect(),
             earlier: job.spooled.iter().map(Into::into).collect(),
             preserve_paths: transfer.preserve_paths,
             is_final: true,
@@ -119,6 +129,8 @@ impl Pool<'_> {
             }),
             // As far as the job could see, with its own rights.
             reach: Reach::Account,
+            urls: plugins::targets(job),
+            plugins: self.plugins.settings.clone(),
         }
     }
 
@@ -138,8 +150,10 @@ impl Pool<'_> {
 pub(super) fn wanted_of_ended(job: &Job, ended: Status, shadow: Option<Release>) -> Option<Wanted> {
     let transfer = job.transfer.as_ref()?;
     if transfer.when == When::Success && !job.succeeded(ended) {
-        // Older shadows want nothing then.
-        return shadow.is_some_and(|release| release >= FAILURE_FILES).then_some(Wanted::OfFailure);
+        // Older starters send nothing then if nothing is listed.
+        let wanted =
+            job.failure_files.is_some() || shadow.is_some_and(|release| release >= FAILURE_FILES);
+        return wanted.then_some(Wanted::OfFailure);
     }
     Some(Wanted::Output)
 }

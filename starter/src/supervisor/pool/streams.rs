@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::{Broken, Pool};
 use crate::failure::{Failure, Step, hold};
 use crate::job::Job;
-use crate::parent::shadow::Call;
+use crate::parent::shadow::{Call, Mode};
 use crate::plan::{Plan, Stdio};
 
 /// Bytes on their way at a time.
@@ -24,14 +24,16 @@ pub(super) struct Streamed {
     /// Where in the file the next byte is.
     offset: i64,
     flow: Flow,
+    /// As in the job ad.
+    path: String,
 }
 
 #[derive(Debug)]
 enum Flow {
     /// To the job: what was read and doesn't fit into the pipe yet.
     In(Vec<u8>),
-    /// From the job.
-    Out,
+    /// From the job: what was taken from the pipe and isn't written yet.
+    Out(Vec<u8>),
 }
 
 impl Streamed {
@@ -39,7 +41,7 @@ impl Streamed {
     pub(super) fn source(&self) -> PollFd<'_> {
         let flags = match self.flow {
             Flow::In(_) => PollFlags::POLLOUT,
-            Flow::Out => PollFlags::POLLIN,
+            Flow::Out(_) => PollFlags::POLLIN,
         };
         PollFd::new(self.pipe.as_fd(), flags)
     }
@@ -47,7 +49,9 @@ impl Streamed {
     fn broken(&self, errno: i64) -> Failure {
         let (code, what) = match self.flow {
             Flow::In(_) => (hold::UNABLE_TO_OPEN_INPUT_STREAM, "reading standard input"),
-            Flow::Out => (hold::UNABLE_TO_OPEN_OUTPUT_STREAM, "writing standard output or error"),
+            Flow::Out(_) => {
+                (hold::UNABLE_TO_OPEN_OUTPUT_STREAM, "writing standard output or error")
+            }
         };
         failure(code, errno, errno, format!("{what} at the submit side"))
     }
@@ -72,59 +76,123 @@ impl Pool<'_> {
             let (Some(path), Some(pipe)) = (path, pipes.next()) else {
                 return Err(Failure::host(Step::Internal, "a stream without file or pipe").into());
             };
-            let path = path.to_string_lossy();
-            let output = number != 0;
-            let remote = match self.ask(&Call::Open { path: &path, output }, |_| Ok(()))? {
-                Ok((remote, ())) => remote,
-                Err(errno) => {
-                    let (code, what) = match output {
-                        true => (hold::UNABLE_TO_OPEN_OUTPUT_STREAM, "output"),
-                        false => (hold::UNABLE_TO_OPEN_INPUT_STREAM, "input"),
-                    };
-                    let text = format!("Failed to open '{path}' as standard {what} stream");
-                    return Err(failure(code, 0, errno, text).into());
-                }
+            let path = path.to_string_lossy().into_owned();
+            let (flow, mode) = match (number, job.append) {
+                (0, _) => (Flow::In(Vec::new()), Mode::Read),
+                (_, false) => (Flow::Out(Vec::new()), Mode::WriteAnew),
+                (_, true) => (Flow::Out(Vec::new()), Mode::Write),
             };
-            let flow = if output { Flow::Out } else { Flow::In(Vec::new()) };
-            self.streams.push(Streamed { pipe, remote, offset: 0, flow });
+            let mut stream = Streamed { pipe, remote: -1, offset: 0, flow, path };
+            stream.remote = self.open_remote(&stream, mode)?;
+            // What is there stays, and what is written goes behind it.
+            if mode == Mode::Write
+                && let Ok((length, ())) = self.once(&Call::SeekEnd(stream.remote), &|_| Ok(()))?
+            {
+                stream.offset = length;
+            }
+            self.streams.push(stream);
         }
         Ok(())
     }
 
-    /// Moves on what can be moved without waiting for the job.
-    pub(super) fn stream(&mut self) -> Result<(), Broken> {
-        for mut stream in std::mem::take(&mut self.streams) {
-            let open = match stream.flow {
-                Flow::In(_) => self.pour_in(&mut stream)?,
-                Flow::Out => self.pour_out(&mut stream)? != Poured::End,
+    /// Has a shadow that has come back open them where the last one was.
+    pub(super) fn reopen_streams(&mut self) -> Result<(), Broken> {
+        let mut streams = std::mem::take(&mut self.streams);
+        let opened = streams.iter_mut().try_for_each(|stream| self.reopen(stream));
+        self.streams = streams;
+        opened
+    }
+
+    fn reopen(&mut self, stream: &mut Streamed) -> Result<(), Broken> {
+        let mode = match stream.flow {
+            Flow::In(_) => Mode::Read,
+            Flow::Out(_) => Mode::Write,
+        };
+        stream.remote = self.open_remote(stream, mode)?;
+        if let Flow::Out(_) = stream.flow
+            && let Ok((length, ())) = self.once(&Call::SeekEnd(stream.remote), &|_| Ok(()))?
+            && length < stream.offset
+        {
+            let (path, offset) = (&stream.path, stream.offset);
+            let why = format!("{path} at the submit side has {length} of {offset} bytes");
+            return Err(Failure::host(Step::Stdio, why).into());
+        }
+        Ok(())
+    }
+
+    fn open_remote(&mut self, stream: &Streamed, mode: Mode) -> Result<i64, Broken> {
+        let path = stream.path.as_str();
+        let opened = self.once(&Call::Open { path, mode }, &|_| Ok(()))?;
+        opened.map(|(remote, ())| remote).map_err(|errno| {
+            let (code, what) = match stream.flow {
+                Flow::Out(_) => (hold::UNABLE_TO_OPEN_OUTPUT_STREAM, "output"),
+                Flow::In(_) => (hold::UNABLE_TO_OPEN_INPUT_STREAM, "input"),
             };
-            if open {
-                self.streams.push(stream);
-            } else {
-                self.close(stream)?;
+            let text = format!("Failed to open '{path}' as standard {what} stream");
+            failure(code, 0, errno, text).into()
+        })
+    }
+
+    /// Moves on what can be moved without waiting for the job. What a lost shadow has left is for the
+    /// next.
+    pub(super) fn stream(&mut self) -> Result<(), Broken> {
+        self.each_stream(|pool, stream| {
+            let open = match stream.flow {
+                Flow::In(_) => pool.pour_in(stream)?,
+                Flow::Out(_) => pool.pour_out(stream)? != Poured::End,
+            };
+            if !open {
+                pool.close(stream)?;
+            }
+            Ok(open)
+        })
+    }
+
+    /// Takes what is left in the pipes of a job that has ended, and closes the files.
+    pub(super) fn close_streams(&mut self) -> Result<(), Broken> {
+        while !self.streams.is_empty() {
+            self.present()?;
+            let closed = self.each_stream(|pool, stream| {
+                while matches!(stream.flow, Flow::Out(_))
+                    && pool.pour_out(stream)? == Poured::Something
+                {}
+                pool.close(stream).map(|()| false)
+            });
+            match closed {
+                Err(Broken::Lost(lost)) => self.lose(lost)?,
+                result => return result,
             }
         }
         Ok(())
     }
 
-    /// Takes what is left in the pipes of a job that has ended, and closes the files.
-    pub(super) fn close_streams(&mut self) -> Result<(), Broken> {
-        for mut stream in std::mem::take(&mut self.streams) {
-            while matches!(stream.flow, Flow::Out)
-                && self.pour_out(&mut stream)? == Poured::Something
-            {}
-            self.close(stream)?;
+    /// Does something with each; those stay for which the answer is yes, and those that weren't done.
+    fn each_stream(
+        &mut self,
+        mut work: impl FnMut(&mut Self, &mut Streamed) -> Result<bool, Broken>,
+    ) -> Result<(), Broken> {
+        let mut streams = std::mem::take(&mut self.streams).into_iter();
+        while let Some(mut stream) = streams.next() {
+            match work(self, &mut stream) {
+                Ok(true) => self.streams.push(stream),
+                Ok(false) => {}
+                Err(broken) => {
+                    self.streams.push(stream);
+                    self.streams.extend(streams);
+                    return Err(broken);
+                }
+            }
         }
         Ok(())
     }
 
-    fn close(&mut self, stream: Streamed) -> Result<(), Broken> {
+    fn close(&mut self, stream: &Streamed) -> Result<(), Broken> {
         // What the shadow can't sync, such as a device, is written nevertheless.
-        if matches!(stream.flow, Flow::Out) {
-            let _ = self.try_call(&Call::Sync(stream.remote), |_| Ok(()))?;
+        if matches!(stream.flow, Flow::Out(_)) {
+            let _ = self.once(&Call::Sync(stream.remote), &|_| Ok(()))?;
         }
-        let closed = self.try_call(&Call::Close(stream.remote), |_| Ok(()))?;
-        closed.map_err(|errno| stream.broken(errno).into())
+        let closed = self.once(&Call::Close(stream.remote), &|_| Ok(()))?;
+        closed.map(|_| ()).map_err(|errno| stream.broken(errno).into())
     }
 
     /// Whether there may be more.
@@ -153,7 +221,7 @@ impl Pool<'_> {
         self.seek(stream)?;
         let length = i64::try_from(CHUNK).unwrap_or(i64::MAX);
         let read = Call::Read { fd: stream.remote, length };
-        match self.ask(&read, |rest| Ok(rest.rest().to_vec()))? {
+        match self.once(&read, &|rest| Ok(rest.rest().to_vec()))? {
             Ok((count, bytes)) if usize::try_from(count) == Ok(bytes.len()) => {
                 stream.offset += count;
                 Ok(bytes)
@@ -164,33 +232,44 @@ impl Pool<'_> {
     }
 
     fn pour_out(&mut self, stream: &mut Streamed) -> Result<Poured, Broken> {
+        // A shadow may have been lost before it had taken everything.
+        self.write_remote(stream)?;
         let mut buffer = vec![0; CHUNK];
-        let count = match rustix::io::read(&stream.pipe, &mut buffer) {
+        match rustix::io::read(&stream.pipe, &mut buffer) {
             Ok(0) => return Ok(Poured::End),
-            Ok(count) => count,
+            Ok(count) => buffer.truncate(count),
             Err(Errno::AGAIN | Errno::INTR) => return Ok(Poured::Nothing),
             Err(errno) => return Err(stream.broken(errno.raw_os_error().into()).into()),
-        };
-        let mut rest = buffer.get(..count).unwrap_or_default();
-        while !rest.is_empty() {
+        }
+        stream.flow = Flow::Out(buffer);
+        self.write_remote(stream)?;
+        Ok(Poured::Something)
+    }
+
+    fn write_remote(&mut self, stream: &mut Streamed) -> Result<(), Broken> {
+        while let Flow::Out(bytes) = &stream.flow
+            && !bytes.is_empty()
+        {
             self.seek(stream)?;
-            let write = Call::Write { fd: stream.remote, bytes: rest };
-            let written = self.ask(&write, |_| Ok(()))?;
+            let write = Call::Write { fd: stream.remote, bytes };
+            let written = self.once(&write, &|_| Ok(()))?;
             let number = written.map_err(|errno| stream.broken(errno))?.0;
             let length = usize::try_from(number).unwrap_or(0);
-            match rest.get(length..) {
-                Some(left) if length > 0 => rest = left,
-                _ => return Err(stream.broken(i64::from(libc::EIO)).into()),
+            if length == 0 || length > bytes.len() {
+                return Err(stream.broken(i64::from(libc::EIO)).into());
             }
             stream.offset += number;
+            if let Flow::Out(bytes) = &mut stream.flow {
+                bytes.drain(..length);
+            }
         }
-        Ok(Poured::Something)
+        Ok(())
     }
 
     fn seek(&mut self, stream: &Streamed) -> Result<(), Broken> {
         let seek = Call::Seek { fd: stream.remote, offset: stream.offset };
-        match self.try_call(&seek, |_| Ok(()))? {
-            Ok(()) => Ok(()),
+        match self.once(&seek, &|_| Ok(()))? {
+            Ok(_) => Ok(()),
             // A pipe or terminal at the submit side has no places.
             Err(errno) if errno == i64::from(libc::ESPIPE) => Ok(()),
             Err(errno) => Err(stream.broken(errno).into()),

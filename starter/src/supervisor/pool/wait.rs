@@ -8,28 +8,31 @@ use nix::sys::signal::Signal;
 
 use super::ending::How;
 use super::streams::Streamed;
-use super::{Broken, Pool, Stage};
+use super::{Broken, Pool, Stage, complain};
 use crate::failure::{Failure, Step};
 use crate::launcher::message::{Order, Report};
-use crate::parent::shadow::{Answer, Call, Lost};
+use crate::parent::shadow::{Answer, Call, Lost, Shadow};
 use crate::parent::startd::Asked;
+use crate::reach::chirp::Proxy;
+use crate::report::events::Event;
 
 /// How long a shadow may take for an answer once the job is to end at once: a startd kills a starter
 /// ten seconds (25.14.1) or thirty (23.9.6) after it has said so.
-const HURRY: Duration = Duration::from_secs(5);
+pub(super) const HURRY: Duration = Duration::from_secs(5);
 
 impl Pool<'_> {
     /// Has the shadow do something that it must be able to do.
     pub(super) fn call<T>(
         &mut self,
         call: &Call<'_>,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+        read: impl Fn(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<T, Broken>
     where
         T: Default,
     {
         if !call.has_answer() {
-            self.shadow.send(call)?;
+            self.present()?;
+            self.shadow.as_mut().ok_or_else(nobody)?.send(call)?;
             return Ok(T::default());
         }
         self.try_call(call, read)?.map_err(|errno| {
@@ -42,30 +45,52 @@ impl Pool<'_> {
     pub(super) fn try_call<T>(
         &mut self,
         call: &Call<'_>,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+        read: impl Fn(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<Result<T, i64>, Broken> {
         Ok(self.ask(call, read)?.map(|(_, value)| value))
     }
 
-    /// The same, with the number that the shadow gave.
+    /// The same, with the number that the shadow gave. Asks the next shadow if there is another before
+    /// the answer has come: but not while the job runs, to which somebody has to see.
     pub(super) fn ask<T>(
         &mut self,
         call: &Call<'_>,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>,
+        read: impl Fn(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<Result<(i64, T), i64>, Broken> {
+        loop {
+            if !self.runs() {
+                self.present()?;
+            }
+            match self.once(call, &read) {
+                Err(Broken::Lost(lost)) if !self.runs() => self.lose(lost)?,
+                result => return result,
+            }
+        }
+    }
+
+    /// The same, of the shadow that is there.
+    pub(super) fn once<T>(
+        &mut self,
+        call: &Call<'_>,
+        read: &impl Fn(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<Result<(i64, T), i64>, Broken> {
         if let Some(lost) = self.lost.take() {
             return Err(lost.into());
         }
-        if self.shadow.step()? {
+        let shadow = self.shadow.as_mut().ok_or_else(nobody)?;
+        if shadow.step()? {
             return Err(unasked().into());
         }
-        self.shadow.send(call)?;
+        shadow.send(call)?;
         tracing::debug!("asked the shadow for {}", call.name());
         self.asked = true;
         let answered = self.answer(call);
         self.asked = false;
         answered?;
-        match Answer::read(self.shadow.message(), call, read) {
+        let message = self.shadow.as_ref().ok_or_else(nobody)?.message();
+        let answer = Answer::read(message, call, read);
+        self.tie.hear();
+        match answer {
             Ok(Answer::Done(number, value)) => Ok(Ok((number, value))),
             Ok(Answer::Failed(errno)) => Ok(Err(errno)),
             Err(error) => Err(Lost(format!("its answer to {}: {error}", call.name())).into()),
@@ -110,12 +135,14 @@ impl Pool<'_> {
         loop {
             match self.desk.report() {
                 Some(Report::Failed(failure)) => return Err(failure.into()),
+                // Of the first event the caller wants to know.
+                Some(Report::Placed(end)) if self.proxies > 0 => self.proxy_is_placed(end),
+                Some(Report::Appended(end)) if self.figures.is_some() => complain(end),
+                Some(Report::Plugins(told)) => self.plugins_told(&told),
                 Some(report) => return Ok(report),
                 None => self.wait(None)?,
             }
-            if let Some(lost) = self.lost.take() {
-                return Err(lost.into());
-            }
+            self.keep()?;
         }
     }
 
@@ -125,7 +152,8 @@ impl Pool<'_> {
         self.wait_also(until, false)
     }
 
-    /// The same, and if it is asked for until one of the job's streams has something to be done.
+    /// The same, and if it is asked for until one of the job's streams or of its chirp clients has
+    /// something to be done.
     pub(super) fn wait_also(
         &mut self,
         until: Option<Instant>,
@@ -133,18 +161,26 @@ impl Pool<'_> {
     ) -> Result<(), Failure> {
         // A job that is gone needs no killing.
         let kill = self.ending.kill_at.filter(|_| matches!(self.stage, Stage::Running(_)));
-        let until = [until, self.startd.due(), kill].into_iter().flatten().min();
+        let chirp = self.chirp.as_ref().filter(|_| streams);
+        let chirp_due = chirp.and_then(Proxy::due);
+        let until = [until, self.startd.due(), kill, self.tie.end(), chirp_due];
+        let until = until.into_iter().flatten().min();
         let mut sources = self.startd.sources();
         if self.lost.is_none() && !self.answered {
-            sources.push(self.shadow.source());
+            sources.extend(self.shadow.as_ref().map(Shadow::source));
         }
         if streams {
             sources.extend(self.streams.iter().map(Streamed::source));
+            sources.extend(chirp.into_iter().flat_map(Proxy::sources));
         }
         self.desk.wait(until, &sources)?;
         drop(sources);
+        self.show();
         for asked in self.startd.step() {
             self.take(asked)?;
+        }
+        if let Some(newcomer) = self.startd.newcomer() {
+            self.meet(newcomer)?;
         }
         while let Some(signal) = self.desk.signal() {
             self.take(match signal {
@@ -154,8 +190,11 @@ impl Pool<'_> {
                 _ => Asked::Soft(None),
             })?;
         }
-        if self.lost.is_none() && !self.answered {
-            match self.shadow.step() {
+        if self.lost.is_none()
+            && !self.answered
+            && let Some(shadow) = &mut self.shadow
+        {
+            match shadow.step() {
                 Ok(true) if !self.asked => self.lost = Some(unasked()),
                 Ok(answered) => self.answered = answered,
                 Err(lost) => self.lost = Some(lost),
@@ -165,14 +204,18 @@ impl Pool<'_> {
     }
 
     fn take(&mut self, asked: Asked) -> Result<(), Failure> {
+        if let Asked::Peek(peek) = &asked {
+            return self.peek(peek);
+        }
         tracing::info!("asked to: {asked:?}");
         match &asked {
             Asked::Suspend | Asked::Continue => {
                 self.suspended = asked == Asked::Suspend;
                 self.suspend()?;
             }
+            Asked::Proxy(proxy) => self.place_proxy(proxy)?,
             Asked::Reconfig => tracing::info!("a new configuration counts from the next job on"),
-            Asked::Checkpoint => tracing::warn!("checkpoints on request aren't there yet"),
+            Asked::Checkpoint => self.ask_for_checkpoint()?,
             _ => self.ending.take(asked),
         }
         Ok(())
@@ -185,7 +228,9 @@ impl Pool<'_> {
             && figures.suspended != self.suspended
         {
             figures.suspended = self.suspended;
+            let count = figures.running(self.knobs).eval_i64("NumPids").unwrap_or(1);
             self.desk.order(&Order::Suspend(self.suspended))?;
+            self.log(&if self.suspended { Event::Suspended(count) } else { Event::Unsuspended });
             // The report that follows has the new state.
             self.desk.order(&Order::Measure)?;
         }
@@ -214,6 +259,11 @@ impl Pool<'_> {
             (None, _) => Ok(()),
         }
     }
+}
+
+/// There is no shadow just now.
+fn nobody() -> Lost {
+    Lost("it is away".to_owned())
 }
 
 /// What a shadow says then would be taken for the answer to the next request.

@@ -110,9 +110,11 @@ impl Copying {
         let end = self.pair.step()?;
         Some(match end {
             Ok((outside, inside)) => Ok(match self.direction {
-                Direction::In => {
-                    Moved::In { catalogue: inside.catalogue, stats: inside.totals.into() }
-                }
+                Direction::In => Moved::In {
+                    catalogue: inside.catalogue,
+                    stats: inside.totals.into(),
+                    invalid: None,
+                },
                 Direction::Out => {
                     Moved::Out(Delivered { stats: outside.totals.into(), ..Delivered::default() })
                 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::channel::Channel;
 use crate::failure::{Disposition, Failure};
 use crate::transfer::fault::Direction;
+use crate::transfer::plugins::{Fault, UrlStats};
 
 /// `HoldReasonCode`: the side that receives files failed. In the messages of a transfer the codes
 /// mean sides; the shadow makes of them what its user sees, by the direction.
@@ -15,7 +16,7 @@ pub(super) const SENDER: i32 = 13;
 /// `HoldReasonCode` for an ack without a result.
 const INVALID: i32 = 11;
 
-/// What went through the connection itself; there are no other protocols yet.
+/// What went through the connection itself; what plugins moved is `UrlStats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stats {
     /// Files; directories count on the sending side only, as HTCondor has it.
@@ -47,13 +48,23 @@ impl Dialect {
 
 impl Stats {
     /// `TransferStats`.
-    fn ad(self, dialect: Dialect) -> ClassAd {
+    fn ad(self, dialect: Dialect, urls: &UrlStats) -> ClassAd {
         let number = |value| i64::try_from(value).unwrap_or(i64::MAX);
         let mut ad = ClassAd::new();
         if dialect == Dialect::Sizes {
-            ad.insert("Protocols", if self.bytes > 0 { "cedar" } else { "" });
+            let measured = urls.0.iter().filter(|(_, (_, bytes))| bytes.is_some());
+            let others = measured.map(|(protocol, _)| protocol.as_str());
+            let protocols: Vec<&str> =
+                (self.bytes > 0).then_some("cedar").into_iter().chain(others).collect();
+            ad.insert_value("Protocols", protocols.join(","));
             if self.bytes > 0 {
                 ad.insert("CedarSizeBytes", number(self.bytes));
+            }
+        }
+        for (protocol, (files, bytes)) in &urls.0 {
+            ad.insert(format!("{protocol}FilesCount"), number(*files));
+            if let Some(bytes) = bytes {
+                ad.insert(format!("{protocol}SizeBytes"), *bytes);
             }
         }
         if self.files > 0 {
@@ -77,6 +88,11 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    /// That of plugins.
+    pub(super) fn of_plugin(fault: Fault, code: i32) -> Self {
+        Self { again: fault.again, code, subcode: fault.subcode, text: fault.text }
+    }
+
     /// As the failure of this side's work, with another text.
     pub(super) fn failure(&self, direction: Direction, text: String) -> Failure {
         let disposition = if self.again {
@@ -91,7 +107,7 @@ impl Problem {
 /// Sends an ack; `Err` in it is a problem with the text that the shadow is told.
 pub(super) fn send(
     channel: &mut Channel,
-    stats: Stats,
+    (stats, urls): (Stats, &UrlStats),
     dialect: Dialect,
     outcome: Result<(), (&Problem, &str)>,
 ) -> Result<(), Failure> {
@@ -104,7 +120,7 @@ pub(super) fn send(
             Err(_) => -1,
         },
     );
-    ad.insert("TransferStats", stats.ad(dialect));
+    ad.insert("TransferStats", stats.ad(dialect, urls));
     if let Err((problem, text)) = outcome {
         ad.insert("HoldReasonCode", problem.code);
         ad.insert("HoldReasonSubCode", problem.subcode);

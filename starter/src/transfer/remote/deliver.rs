@@ -14,12 +14,14 @@ use super::channel::Channel;
 use super::goahead::GoAhead;
 use super::select::rename_core;
 use super::source::Source;
+use super::targets::{Way, way};
 use super::walk::{Item, Walk, Why};
 use super::{Delivered, Output, Peer, item};
 use crate::failure::Failure;
 use crate::transfer::Catalogue;
 use crate::transfer::fault::{Act, Direction};
 use crate::transfer::names;
+use crate::transfer::plugins::{Caller, UrlStats};
 
 /// `HoldReasonCode`: more output than the shadow takes.
 const TOO_MUCH: i32 = 33;
@@ -40,14 +42,21 @@ pub(crate) fn deliver(
     what: &Output,
     sandbox: BorrowedFd<'_>,
     before: &Catalogue,
+    plugins: &mut Caller<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Delivered, Failure> {
     let core = rename_core(sandbox, what.core.as_ref(), before);
     // Twice through the directories, lest a list of a million files fill the memory.
     let mut total: u64 = 0;
+    let mut uploads = Vec::new();
     Walk::new(sandbox, what, before, core).run(&mut |item| {
-        if let Item::File { size, .. } = item {
-            total = total.saturating_add(size);
+        match (way(what, &item), &item) {
+            (Way::Plugin(_), _) if uploads.len() >= MAX_NAMES => {
+                return Err(Direction::Out.hold(libc::E2BIG, "too many files for URLs"));
+            }
+            (Way::Plugin(upload), _) => uploads.push(upload),
+            (Way::Shadow, Item::File { size, .. }) => total = total.saturating_add(*size),
+            _ => {}
         }
         Ok(())
     })?;
@@ -68,16 +77,19 @@ pub(crate) fn deliver(
         spooled: Vec::new(),
     };
     let mut walk = Walk::new(sandbox, what, before, core);
-    if let Err(failure) = walk.run(&mut |item| sender.item(item)) {
+    let sent =
+        sender.store(uploads, plugins).and_then(|()| walk.run(&mut |item| sender.item(item)));
+    if let Err(failure) = sent {
         return Err(sender.interrupted(failure));
     }
-    let (stats, spooled) = sender.finish(Dialect::of(peer.shadow_version.as_deref()))?;
+    let dialect = Dialect::of(peer.shadow_version.as_deref());
+    let (stats, spooled) = sender.finish(dialect, &plugins.stats)?;
     let core = core.map(|core| core.to_string_lossy().into_owned());
     Ok(Delivered { stats, spooled, core, warnings: walk.warnings })
 }
 
-struct Sender<'a> {
-    channel: Channel,
+pub(super) struct Sender<'a> {
+    pub(super) channel: Channel,
     what: &'a Output,
     progress: &'a mut dyn FnMut(u64),
     go_ahead: GoAhead,
@@ -91,6 +103,9 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     fn item(&mut self, item: Item<'_>) -> Result<(), Failure> {
+        if !matches!(way(self.what, &item), Way::Shadow) {
+            return Ok(());
+        }
         match item {
             Item::Directory { dest, mode } => {
                 self.head(item::DIRECTORY, dest)?;
@@ -118,7 +133,7 @@ impl Sender<'_> {
     }
 
     /// What precedes every body.
-    fn head(&mut self, command: i64, dest: &[u8]) -> Result<(), Failure> {
+    pub(super) fn head(&mut self, command: i64, dest: &[u8]) -> Result<(), Failure> {
         self.channel.queue_int(command)?;
         self.channel.queue(|message| {
             message.string(dest);
@@ -241,7 +256,7 @@ impl Sender<'_> {
         self.note(problem);
     }
 
-    fn note(&mut self, problem: Problem) {
+    pub(super) fn note(&mut self, problem: Problem) {
         self.problem.get_or_insert(problem);
         self.problems += 1;
     }
@@ -259,14 +274,18 @@ impl Sender<'_> {
     }
 
     /// The acks of both sides.
-    fn finish(mut self, dialect: Dialect) -> Result<(Stats, Vec<String>), Failure> {
+    fn finish(
+        mut self,
+        dialect: Dialect,
+        urls: &UrlStats,
+    ) -> Result<(Stats, Vec<String>), Failure> {
         self.channel.queue_int(item::END)?;
         let problem = self.verdict();
         let channel = &mut self.channel;
         let side =
             format!("STARTER at {} failed to send file(s) to {}", channel.own, channel.shadow);
         let Some(problem) = problem else {
-            ack::send(channel, self.stats, dialect, Ok(()))?;
+            ack::send(channel, (self.stats, urls), dialect, Ok(()))?;
             return match ack::receive(channel)? {
                 None => {
                     channel.farewell();
@@ -276,7 +295,7 @@ impl Sender<'_> {
             };
         };
         let own = format!("{side}: {}", problem.text);
-        let told = ack::send(channel, self.stats, dialect, Err((&problem, &own)));
+        let told = ack::send(channel, (self.stats, urls), dialect, Err((&problem, &own)));
         // The shadow has nothing to add but its name; whether it comes through doesn't matter.
         let theirs = told.and_then(|()| ack::receive(channel)).ok().flatten();
         let text = match theirs {

@@ -16,19 +16,18 @@ use super::item;
 use super::tree::{Name, Tree};
 use super::{Fetched, Input, Peer};
 use crate::failure::{Context, Failure, Step};
-use crate::transfer::Catalogue;
 use crate::transfer::fault::{Act, Direction};
+use crate::transfer::plugins::{Caller, Wanted};
+use crate::transfer::{Catalogue, manifest};
 
 /// Of a file whose permissions the shadow doesn't know.
 const PRIVATE: u16 = 0o600;
 /// Of the program.
 const PROGRAM: u16 = 0o755;
-/// `HoldReasonSubCode` of HTCondor 25 for a scheme without a plugin.
-const NO_PLUGIN: i32 = -1001;
 /// Seconds that the shadow gets to look at what it has to send.
 const PATIENCE: u32 = 300;
-/// More URLs than these aren't remembered.
-const MAX_URLS: usize = 10_000;
+/// More URLs than these are too many.
+const MAX_URLS: usize = 100_000;
 
 /// Fetches the input of a job from its shadow into the sandbox.
 ///
@@ -44,6 +43,7 @@ pub(crate) fn fetch(
     peer: &Peer,
     what: &Input,
     sandbox: BorrowedFd<'_>,
+    plugins: &mut Caller<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Fetched, Failure> {
     let mut channel = Channel::open(peer, Direction::In)?;
@@ -60,9 +60,14 @@ pub(crate) fn fetch(
         urls: Vec::new(),
     };
     while receiver.item()? {}
-    let mut fetched = receiver.finish(Dialect::of(peer.shadow_version.as_deref()))?;
-    fetched.catalogue = Catalogue::of(sandbox).at(Step::Input, what.sandbox.display())?;
-    Ok(fetched)
+    let stats = receiver.finish(Dialect::of(peer.shadow_version.as_deref()), plugins)?;
+    let place = || what.sandbox.display();
+    let invalid = match what.has_manifest {
+        true => manifest::check(sandbox).at(Step::Input, place())?,
+        false => None,
+    };
+    let catalogue = Catalogue::of(sandbox).at(Step::Input, place())?;
+    Ok(Fetched { catalogue, stats, invalid })
 }
 
 /// Whether it is for good and how much will come: of no interest here.
@@ -88,7 +93,8 @@ struct Receiver<'a> {
     /// The first thing that went wrong on this side.
     problem: Option<Problem>,
     stats: Stats,
-    urls: Vec<(String, String)>,
+    /// What plugins shall fetch when everything else is there.
+    urls: Vec<Wanted>,
 }
 
 impl Receiver<'_> {
@@ -117,7 +123,7 @@ impl Receiver<'_> {
                     message.finish()?;
                     Ok(url)
                 })?;
-                self.url(&shown, url);
+                self.url(&name, url);
             }
             item::EXTENSION => self.extension()?,
             item::DELEGATION => {
@@ -209,16 +215,25 @@ impl Receiver<'_> {
         }
     }
 
-    /// What a plugin should fetch. The machine doesn't say that it has any, so none should come.
-    fn url(&mut self, name: &str, url: String) {
-        let scheme = url.split(':').next().unwrap_or_default();
-        let text = format!(
-            "|Error: receiving file {name}: FILETRANSFER:1:FILETRANSFER: plugin for type {scheme} \
-             not found!"
-        );
-        self.note(Problem { again: false, code: RECEIVER, subcode: NO_PLUGIN, text });
+    /// What a plugin shall fetch.
+    fn url(&mut self, name: &[u8], url: String) {
+        let Some(checked) = Name::new(name) else { return self.illegal(name) };
+        let local = item::shown(&self.what.sandbox, checked.path());
         if self.urls.len() < MAX_URLS {
-            self.urls.push((name.to_owned(), url));
+            self.urls.push(Wanted { local, url });
+        } else {
+            let text = format!("|Error: receiving file {}: too many URLs", local.display());
+            self.note(Problem { again: false, code: RECEIVER, subcode: libc::E2BIG, text });
+        }
+    }
+
+    /// Has plugins fetch what they shall, unless the job can't start anyway.
+    fn fetch_urls(&mut self, plugins: &mut Caller<'_>) {
+        if self.problem.is_none()
+            && !self.urls.is_empty()
+            && let Err(fault) = plugins.fetch(&self.urls)
+        {
+            self.note(Problem::of_plugin(fault, RECEIVER));
         }
     }
 
@@ -258,7 +273,8 @@ impl Receiver<'_> {
     }
 
     /// The acks of both sides.
-    fn finish(mut self, dialect: Dialect) -> Result<Fetched, Failure> {
+    fn finish(mut self, dialect: Dialect, plugins: &mut Caller<'_>) -> Result<Stats, Failure> {
+        self.fetch_urls(plugins);
         if let Err((path, errno)) = self.tree.finish() {
             let path = item::shown(&self.what.sandbox, &path);
             self.problem
@@ -273,22 +289,23 @@ impl Receiver<'_> {
                 (problem, own, text)
             }
             (None, Some(problem)) => {
-                let own = format!("STARTER at {} - {}", channel.own, problem.text);
+                // What plugins say stands by itself.
+                let own = match problem.text.starts_with("|Error: ") {
+                    true => format!("STARTER at {} - {}", channel.own, problem.text),
+                    false => problem.text.clone(),
+                };
                 let text = format!("Failed to transfer files: {own}");
                 (problem, own, text)
             }
             (None, None) => {
-                ack::send(channel, self.stats, dialect, Ok(()))?;
+                ack::send(channel, (self.stats, &plugins.stats), dialect, Ok(()))?;
                 channel.farewell();
-                return Ok(Fetched {
-                    catalogue: Catalogue::default(),
-                    stats: self.stats,
-                    urls: self.urls,
-                });
+                return Ok(self.stats);
             }
         };
         // That the shadow doesn't hear of it any more doesn't change what happened.
-        let _ = ack::send(channel, self.stats, dialect, Err((&problem, &own)));
+        let stats = (self.stats, &plugins.stats);
+        let _ = ack::send(channel, stats, dialect, Err((&problem, &own)));
         Err(problem.failure(Direction::In, text))
     }
 }

@@ -25,6 +25,10 @@ pub(super) const DIRECTORY: i64 = 6;
 /// Something that an ad tells.
 pub(super) const EXTENSION: i64 = 999;
 
+/// `SubCommand` of an ad: output that is at a URL, or should be.
+pub(super) const STORED: i64 = 7;
+/// `SubCommand` of an ad: URLs to be signed.
+pub(super) const SIGN: i64 = 9;
 /// `SubCommand` of an ad: what could be used again instead of being sent.
 pub(super) const REUSE: i64 = 8;
 

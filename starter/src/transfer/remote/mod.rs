@@ -24,6 +24,8 @@ mod item;
 mod moving;
 mod select;
 mod source;
+mod store;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -38,8 +40,10 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::ack::Stats;
 pub(crate) use self::moving::{Transferring, begin_delivery, begin_fetch};
+pub(crate) use self::targets::Targets;
 use self::{deliver::deliver, fetch::fetch};
-use super::Catalogue;
+use super::plugins::Settings;
+use super::{Catalogue, Invalid};
 
 /// The shadow, and how to talk to it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -76,6 +80,10 @@ pub(crate) struct Input {
     pub(crate) sandbox: PathBuf,
     /// The name that the program arrives under; it becomes executable. `None`: it isn't sent.
     pub(crate) program: Option<String>,
+    /// Whether a checkpoint among it may have a list to be checked by.
+    pub(crate) has_manifest: bool,
+    /// How files with URLs are fetched; `None`: there are none.
+    pub(crate) plugins: Option<Box<Settings>>,
 }
 
 /// What was fetched.
@@ -85,8 +93,8 @@ pub(crate) struct Fetched {
     pub(crate) catalogue: Catalogue,
     /// Files and bytes.
     pub(crate) stats: Stats,
-    /// Names and URLs that a plugin should fetch.
-    pub(crate) urls: Vec<(String, String)>,
+    /// What is wrong with the checkpoint among it.
+    pub(crate) invalid: Option<Invalid>,
 }
 
 /// What is delivered.
@@ -112,6 +120,10 @@ pub(crate) struct Output {
     pub(crate) core: Option<Core>,
     /// How far links may lead.
     pub(crate) reach: Reach,
+    /// What goes to URLs.
+    pub(crate) urls: Targets,
+    /// How that is done; `None`: nothing goes there.
+    pub(crate) plugins: Option<Box<Settings>>,
 }
 
 /// Names of a core file.

@@ -3,6 +3,7 @@
 mod delivering;
 mod faults;
 mod fetching;
+mod plugins;
 mod recorded;
 mod selecting;
 
@@ -21,6 +22,7 @@ use condor_cedar::{Command, Level};
 
 use super::*;
 use crate::failure::{Disposition, Failure};
+use crate::transfer::plugins::Caller;
 
 const VERSION: &str = "$CondorVersion: 25.14.1 2026-10-16 PackageID: 25.14.1+dfsg-1 $";
 const OLD: &str = "$CondorVersion: 23.9.6 2026-07-12 PackageID: 23.9.6+dfsg-2.1+b10 $";
@@ -325,8 +327,13 @@ impl Sandbox {
     }
 
     fn fetch(&self, peer: &Peer) -> Result<Fetched, Failure> {
-        let what = Input { sandbox: self.path().into(), program: Some("run.sh".into()) };
-        fetch(peer, &what, self.open().as_fd(), &mut |_| ())
+        let what = Input {
+            sandbox: self.path().into(),
+            program: Some("run.sh".into()),
+            has_manifest: false,
+            plugins: None,
+        };
+        fetch(peer, &what, self.open().as_fd(), &mut Caller::default(), &mut |_| ())
     }
 
     fn catalogue(&self) -> Catalogue {
@@ -346,6 +353,8 @@ impl Sandbox {
             is_final: true,
             core: None,
             reach: Reach::Account,
+            urls: Targets::default(),
+            plugins: None,
         }
     }
 
@@ -356,7 +365,8 @@ impl Sandbox {
             shadow.send_ad(&["Result = 0"]);
             received
         });
-        let delivered = deliver(&peer, what, self.open().as_fd(), before, &mut |_| ());
+        let delivered =
+            deliver(&peer, what, self.open().as_fd(), before, &mut Caller::default(), &mut |_| ());
         (delivered, shadow.join().unwrap())
     }
 }

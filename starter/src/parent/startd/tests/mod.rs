@@ -4,6 +4,7 @@ mod alive;
 mod hostile;
 mod inheritance;
 mod orders;
+mod proxies;
 mod updates;
 
 use std::io::{IoSlice, Write};

@@ -64,7 +64,14 @@ fn missing_files_are_told_after_the_others() {
         ]);
         received
     });
-    let failure = deliver(&peer, &what, sandbox.open().as_fd(), &Catalogue::default(), &mut |_| ());
+    let failure = deliver(
+        &peer,
+        &what,
+        sandbox.open().as_fd(),
+        &Catalogue::default(),
+        &mut Caller::default(),
+        &mut |_| (),
+    );
     let failure = failure.unwrap_err();
     let received = shadow.join().unwrap();
     assert_eq!(received.names(), ["gone", "there"]);
@@ -101,7 +108,14 @@ fn no_more_than_the_shadow_takes() {
         shadow.send_ad(&["Result = 0"]);
         received
     });
-    let failure = deliver(&peer, &what, sandbox.open().as_fd(), &Catalogue::default(), &mut |_| ());
+    let failure = deliver(
+        &peer,
+        &what,
+        sandbox.open().as_fd(),
+        &Catalogue::default(),
+        &mut Caller::default(),
+        &mut |_| (),
+    );
     let failure = failure.unwrap_err();
     let received = shadow.join().unwrap();
     assert_eq!(received.bytes("large").len(), MIB / 2);
@@ -135,8 +149,14 @@ fn the_shadow_s_failure_is_taken_over() {
             ]);
         });
         let what = sandbox.output();
-        let failure =
-            deliver(&peer, &what, sandbox.open().as_fd(), &Catalogue::default(), &mut |_| ());
+        let failure = deliver(
+            &peer,
+            &what,
+            sandbox.open().as_fd(),
+            &Catalogue::default(),
+            &mut Caller::default(),
+            &mut |_| (),
+        );
         let failure = failure.unwrap_err();
         assert_eq!(failure.disposition, disposition);
         assert!(
@@ -155,7 +175,14 @@ fn an_ack_without_a_result_is_no_ack() {
         shadow.send_ad(&["Rezult = 0"]);
     });
     let what = sandbox.output();
-    let failure = deliver(&peer, &what, sandbox.open().as_fd(), &Catalogue::default(), &mut |_| ());
+    let failure = deliver(
+        &peer,
+        &what,
+        sandbox.open().as_fd(),
+        &Catalogue::default(),
+        &mut Caller::default(),
+        &mut |_| (),
+    );
     assert_eq!(held(&failure.unwrap_err()), (11, 0));
     shadow.join().unwrap();
 }
@@ -173,14 +200,20 @@ fn a_file_that_changes_while_it_is_sent_keeps_its_announced_size() {
             received
         });
         let mut told = 0;
-        let result =
-            deliver(&peer, &what, sandbox.open().as_fd(), &Catalogue::default(), &mut |count| {
+        let result = deliver(
+            &peer,
+            &what,
+            sandbox.open().as_fd(),
+            &Catalogue::default(),
+            &mut Caller::default(),
+            &mut |count| {
                 if told == 0 {
                     let file = File::options().write(true).open(&path).unwrap();
                     file.set_len(size).unwrap();
                 }
                 told += count;
-            });
+            },
+        );
         let received = shadow.join().unwrap();
         assert_eq!(received.bytes("changing").len(), 1 << 20);
         assert_eq!(received.bytes("other"), b"o");
@@ -218,6 +251,14 @@ fn waiting_in_the_queue() {
         shadow.send_ad(&["Result = 0"]);
     });
     let what = sandbox.output();
-    deliver(&peer, &what, sandbox.open().as_fd(), &Catalogue::default(), &mut |_| ()).unwrap();
+    deliver(
+        &peer,
+        &what,
+        sandbox.open().as_fd(),
+        &Catalogue::default(),
+        &mut Caller::default(),
+        &mut |_| (),
+    )
+    .unwrap();
     shadow.join().unwrap();
 }

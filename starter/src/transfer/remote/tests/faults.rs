@@ -138,7 +138,14 @@ fn wrong_keys() {
     let sandbox = Sandbox::new();
     sandbox.file("a", b"1");
     let what = sandbox.output();
-    let failure = deliver(&peer, &what, sandbox.open().as_fd(), &Catalogue::default(), &mut |_| ());
+    let failure = deliver(
+        &peer,
+        &what,
+        sandbox.open().as_fd(),
+        &Catalogue::default(),
+        &mut Caller::default(),
+        &mut |_| (),
+    );
     let failure = failure.unwrap_err();
     assert!(failure.message.ends_with("does not know the TransferKey"), "{failure}");
     shadow.join().unwrap();
@@ -184,8 +191,15 @@ fn a_shadow_that_stops_reading() {
     peer.timeout = 1;
     let what = sandbox.output();
     let send = |peer: &Peer| {
-        deliver(peer, &what, sandbox.open().as_fd(), &Catalogue::default(), &mut |_| ())
-            .unwrap_err()
+        deliver(
+            peer,
+            &what,
+            sandbox.open().as_fd(),
+            &Catalogue::default(),
+            &mut Caller::default(),
+            &mut |_| (),
+        )
+        .unwrap_err()
     };
     let failure = send(&peer);
     assert!(failure.message.contains("connection to the shadow at"), "{failure}");

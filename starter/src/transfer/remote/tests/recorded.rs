@@ -48,8 +48,14 @@ fn input_from_25_14_1() {
     let messages = messages("filetrans_upload_client_25.14.1");
     let (peer, shadow) = play(messages);
     let sandbox = Sandbox::new();
-    let what = Input { sandbox: sandbox.path().into(), program: Some("run3.sh".into()) };
-    let fetched = fetch(&peer, &what, sandbox.open().as_fd(), &mut |_| ()).unwrap();
+    let what = Input {
+        sandbox: sandbox.path().into(),
+        program: Some("run3.sh".into()),
+        has_manifest: false,
+        plugins: None,
+    };
+    let fetched =
+        fetch(&peer, &what, sandbox.open().as_fd(), &mut Caller::default(), &mut |_| ()).unwrap();
     shadow.join().unwrap();
     assert_eq!(fetched.stats, Stats { files: 1, bytes: 86 });
     assert!(sandbox.read("run3.sh").starts_with(b"#!/bin/sh\n"));
@@ -82,8 +88,14 @@ fn output_to_23_9_6() {
     let (mut peer, shadow) = play(messages);
     peer.shadow_version = Some(OLD.into());
     let what = sandbox.output();
-    let delivered =
-        deliver(&peer, &what, sandbox.open().as_fd(), &Catalogue::default(), &mut |_| ());
+    let delivered = deliver(
+        &peer,
+        &what,
+        sandbox.open().as_fd(),
+        &Catalogue::default(),
+        &mut Caller::default(),
+        &mut |_| (),
+    );
     assert_eq!(delivered.unwrap().spooled, ["big.out"]);
     shadow.join().unwrap();
 }

@@ -1,0 +1,95 @@
+//! A job of the local universe, for the schedd that started this process.
+
+use std::env;
+
+use condor_cedar::Sinful;
+
+use super::claim::{COOKIE, INHERIT, PRIVATE};
+use super::invocation::{Common, Ids};
+use super::session::{self, Ground, Split};
+use crate::failure::{Failure, Step};
+use crate::knobs::types::Condition;
+use crate::log;
+use crate::parent::file::{self, FileParent};
+use crate::parent::startd::Startd;
+use crate::supervisor::pool::local::{Course, Local};
+use crate::supervisor::{Desk, Signals};
+use crate::sys::{environment, process};
+use crate::version::CONDOR_VERSION;
+
+/// Exit code of a starter that could not do its work: the schedd starts the job anew.
+const JOB_EXCEPTION: u8 = 4;
+
+/// Runs the job; the exit code, which a schedd reads as it does that of a shadow.
+pub(super) fn main(schedd: &str, input: &str, ids: Ids, common: &Common) -> u8 {
+    let code = run(schedd, input, ids, common).unwrap_or_else(|failure| {
+        tracing::error!("{}: {failure}", failure.step);
+        complain!("cloister: {}: {failure}", failure.step);
+        JOB_EXCEPTION
+    });
+    log::exiting(code);
+    code
+}
+
+fn run(schedd: &str, input: &str, ids: Ids, common: &Common) -> Result<u8, Failure> {
+    let own = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect::<Vec<_>>();
+    let value = |name: &str| own.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    // From here on nobody finds the keys in /proc.
+    environment::wipe(&[PRIVATE, COOKIE]);
+    let mut ground = Ground::prepare(common, false)?;
+    let (Some(inherit), private) = (value(INHERIT), value(PRIVATE).unwrap_or_default()) else {
+        let why = "no CONDOR_INHERIT in the environment: a schedd has to start this";
+        return Err(Failure::host(Step::Internal, why));
+    };
+    let address: Sinful = schedd.parse().map_err(|error| {
+        Failure::host(Step::Internal, format!("-schedd-addr {schedd}: {error}"))
+    })?;
+    tracing::info!("Starter running a job under a schedd listening at {schedd}");
+    let signals = Signals::new()?;
+    let (parent, _) = Startd::take_over(inherit, private, &ground.knobs, CONDOR_VERSION)?;
+    if !parent.is_new() {
+        ground.knobs.be_old();
+    }
+    be_local(&mut ground);
+    let mut file = FileParent {
+        input: session::open_input(input)?,
+        reader: file::read_ad,
+        output: None,
+        ids: (ids.cluster, ids.proc),
+    };
+    let pid = std::process::id();
+    // The launcher is forked before a byte of the job is read.
+    let (channel, launcher) = match ground.split()? {
+        Split::Launcher(channel) => {
+            drop((parent, signals, file));
+            environment::wipe(&[INHERIT]);
+            ground.serve(&channel, pid, false)
+        }
+        Split::Supervisor(channel, launcher) => (channel, launcher),
+    };
+    ground.give_up_root()?;
+    let local = Local {
+        desk: Desk::new(channel, signals),
+        schedd: parent,
+        address,
+        knobs: &ground.knobs,
+        host: ground.host.clone(),
+        environment: own.iter().filter(|(name, _)| !name.starts_with("CONDOR_")).cloned().collect(),
+        course: Course::default(),
+    };
+    let code = local.run(&mut file);
+    // The launcher leaves by itself once its channel is closed.
+    let _ = process::wait_with_usage(launcher.pid);
+    Ok(code)
+}
+
+/// A job of the local universe always runs as its owner. It works at the access point for its owner,
+/// with condor_submit and the like, which prove who they are by files in /tmp: no private one.
+fn be_local(ground: &mut Ground) {
+    ground.knobs.starter_allow_runas_owner = Condition("True".to_owned());
+    ground.knobs.mount_under_scratch = None;
+    // No slot has CPUs for it.
+    ground.knobs.starter_num_threads_env_vars.clear();
+}
