@@ -29,6 +29,7 @@ const RULES: &[(&str, &str)] = &[
     (r"\bslot1_\d+", "slot1_N"),
     (r"\bcore\.\d+\.\d+", "core.CLUSTER.PROC"),
     (r"([Jj]ob|[Cc]luster) \d+\.(\d+)", "$1 CLUSTER.$2"),
+    (r"/\d+/(\d+)/cluster\d+\.", "/CLUSTER/$1/clusterCLUSTER."),
     // times of use in events 004 and 005, and byte counts
     (r"(Usr|Sys) \d+ \d\d:\d\d:\d\d", "$1 DURATION"),
     (r"^\t?\s*[\d.]+  -  ", "\tN  -  "),
