@@ -202,7 +202,7 @@ knobs! {
     /// No swap space for a job with a hard limit. False in pools of before 24.1 unless it is set.
     DISABLE_SWAP_FOR_JOB disable_swap_for_job: bool = Boolean "True";
     /// Processes and threads that a job may have: such an expression. Cloister's own.
-    CGROUP_PIDS_LIMIT cgroup_pids_limit: Option<String> = Text "16384";
+    CGROUP_PIDS_LIMIT cgroup_pids_limit: Option<String> = Text "1024 + 512 * (Cpus ?: 1)";
     /// A job's share of busy disks, 1 to 10000, where 100 is usual: such an expression. Cloister's own.
     CGROUP_IO_WEIGHT cgroup_io_weight: Option<String> = Text "";
     /// Report the kernel's peak of memory with all it counts, instead of the largest anonymous and shared memory seen.

@@ -229,7 +229,7 @@ mod tests {
                 ("memory.swap.max", 0),
                 ("memory.oom.group", 1),
                 ("cpu.weight", 200),
-                ("pids.max", 16384),
+                ("pids.max", 2048),
             ]
         );
         assert!(cgroup.needed.is_empty());

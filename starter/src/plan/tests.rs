@@ -84,7 +84,7 @@ fn the_default_cell() {
             .chain(["/var/lib/condor/execute", "/proc"])
             .collect::<Vec<_>>()
     );
-    assert_eq!(plan.limits.processes, Some(16384));
+    assert_eq!(plan.limits.processes, Some(1536));
     assert_eq!(plan.calls, Profile::Default);
     assert_eq!(plan.namespaces.pid, PidOne::Init);
     assert!(plan.namespaces.ipc && plan.namespaces.uts && plan.namespaces.cgroup);
