@@ -7,7 +7,7 @@ use crate::failure::{Disposition, Failure, Step, hold};
 use crate::job::{Checkpoint, Job};
 use crate::launcher::message::{Order, Status};
 use crate::parent::shadow::Call;
-use crate::transfer::{Delivered, Output};
+use crate::transfer::{Delivered, Output, Targets};
 
 /// Of one that fails the next takes the place.
 const TRIES: u32 = 1;
@@ -121,16 +121,23 @@ impl Pool<'_> {
         if self.peer.is_none() || job.transfer.is_none() {
             return Err(Failure::host(Step::Output, "this job's files are not moved").into());
         }
-        // In the spool nobody would look for it.
-        if let Some(destination) = &checkpoint.destination {
-            let text = format!("CheckpointDestination is not supported here yet: {destination}");
-            return Err(Failure::job(Step::Output, hold::UPLOAD_FILE, 0, text).into());
-        }
-        let mut output = Output { core: None, is_final: false, ..self.output(job, plan, pid) };
+        let urls = match &checkpoint.destination {
+            None => Targets::default(),
+            Some(destination) => {
+                let (Some(id), Some(_)) = (&job.global_id, &self.plugins.settings) else {
+                    // In the spool nobody would look for it.
+                    let text = format!("checkpoints can't be stored at {destination}");
+                    return Err(Failure::job(Step::Output, hold::UPLOAD_FILE, 0, text).into());
+                };
+                Targets::of_checkpoint(destination, id, self.checkpoints.number)
+            }
+        };
+        let output = self.output(job, plan, pid);
+        let mut output = Output { core: None, is_final: false, urls, ..output };
         if let Some(files) = &checkpoint.files {
             output.list = Some(files.clone());
         }
-        self.deliver(&output, TRIES)
+        self.deliver(&output, TRIES, "Checkpoint")
     }
 
     /// Whether the startd would have the claim used again, which is what a job does that goes on after

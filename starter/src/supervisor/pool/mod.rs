@@ -294,7 +294,7 @@ impl<'a> Pool<'a> {
                     self.desk.order(&Order::KeepLog)?;
                     output.list.iter_mut().for_each(|list| list.push(SANDBOX_LOG.into()));
                 }
-                self.deliver(&output, TRIES)?
+                self.deliver(&output, TRIES, "Output")?
             }
             _ => None,
         };

@@ -97,7 +97,8 @@ impl Pool<'_> {
         }
     }
 
-    /// Tells the shadow what plugins have done: `which` is `Input` or `Output`.
+    /// Tells the shadow what plugins have done: `which` is `Input`, `Output` or
+    /// `Checkpoint`.
     pub(super) fn tell_results(&mut self, which: &str) -> Result<(), Broken> {
         let results = std::mem::take(&mut self.plugins.results);
         if results.is_empty() {
