@@ -52,23 +52,38 @@ impl Pool<'_> {
     /// The checkpoint that an end of the program is, if it is one. What a job does that was asked to
     /// end is no checkpoint: it is over.
     pub(super) fn saved<'j>(
-        &self,
+        &mut self,
         job: &'j Job,
         ended: Status,
-    ) -> Result<Option<&'j Checkpoint>, Failure> {
+    ) -> Result<Option<&'j Checkpoint>, Broken> {
         let Some(checkpoint) = job.checkpoint.as_ref().filter(|_| !self.ending.is_under_way())
         else {
             return Ok(None);
         };
         match (self.checkpoints.asked, checkpoint.is(ended)) {
-            (true, false) => Err(Failure::job(
-                Step::Watch,
-                hold::FAILED_TO_CHECKPOINT,
-                ended.wait(),
-                checkpoint.broken_promise(ended),
-            )),
+            (true, false) => {
+                self.tell_reaped()?;
+                Err(Failure::job(
+                    Step::Watch,
+                    hold::FAILED_TO_CHECKPOINT,
+                    ended.wait(),
+                    checkpoint.broken_promise(ended),
+                )
+                .into())
+            }
             (asked, true) if asked || checkpoint.on_exit => Ok(Some(checkpoint)),
             _ => Ok(None),
+        }
+    }
+
+    /// Tells how the program ended and what it took, once it isn't started again.
+    pub(super) fn tell_reaped(&mut self) -> Result<(), Broken> {
+        match &self.figures {
+            Some(figures) => {
+                let reaped = figures.reaped(self.knobs, &self.ending, self.release);
+                self.update(reaped)
+            }
+            None => Ok(()),
         }
     }
 
@@ -97,6 +112,7 @@ impl Pool<'_> {
                 tracing::warn!("Failed to transfer checkpoint {number}: {failure}");
                 self.tell(&Call::Event(&ads::checkpoint("FailedCheckpoint", number)))?;
                 if matches!(failure.disposition, Disposition::Hold { .. }) {
+                    self.tell_reaped()?;
                     let text = format!("Starter failed to upload checkpoint: {failure}");
                     let code = hold::FAILED_TO_CHECKPOINT;
                     return Err(Failure::job(Step::Output, code, -1, text).into());
