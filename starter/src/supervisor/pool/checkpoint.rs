@@ -62,6 +62,7 @@ impl Pool<'_> {
         };
         match (self.checkpoints.asked, checkpoint.is(ended)) {
             (true, false) => {
+                self.tell(&Call::Event(&ads::execution_exit()))?;
                 self.tell_reaped()?;
                 Err(Failure::job(
                     Step::Watch,
