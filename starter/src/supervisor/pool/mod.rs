@@ -447,7 +447,9 @@ impl<'a> Pool<'a> {
             return Ok(());
         }
         if let Some(hold) = self.untold_hold() {
-            self.call(&Call::UserLog(&hold), |_| Ok(()))?;
+            let told = self.call(&Call::UserLog(&hold), |_| Ok(()));
+            self.ending.hold_told = told.is_ok();
+            told?;
         }
         self.renew_tokens(job)?;
         self.stream()?;
@@ -545,7 +547,7 @@ impl<'a> Pool<'a> {
             Disposition::Hold { code, subcode } => (code, subcode),
             Disposition::Elsewhere => (hold::STARTER_ERROR, 0),
         };
-        if self.is_away() {
+        if self.is_away() || self.lost.is_some() {
             // Nothing of it is needed while somebody is waited for who may hear it.
             self.stage = Stage::Quiet;
             let _ = self.desk.order(&Order::Finish);

@@ -64,6 +64,10 @@ impl Normal {
     /// A line of an event: beyond the above, the table of resources loses the column of what was measured,
     /// which is empty if the job was too short for a measurement.
     pub(crate) fn event_line(&self, line: &str) -> String {
+        // As wide as the longest number.
+        if line.starts_with("\tPartitionable Resources :") {
+            return line.split_whitespace().collect::<Vec<_>>().join(" ");
+        }
         let Some(row) = self.table_row.captures(line) else { return self.line(line) };
         let (name, values) = (&row[1], &row[2]);
         let mut values: Vec<&str> = values.split_whitespace().collect();
@@ -111,6 +115,10 @@ mod tests {
             ("\t   Cpus                 :     0.99        3         4 ", "\t   Cpus : 3 4"),
             ("\t   Cpus                 :                 3         4 ", "\t   Cpus : 3 4"),
             ("\t   TimeExecute (s)      :        7                    ", "\t   TimeExecute (s) : "),
+            (
+                "\tPartitionable Resources :         Usage  Request Allocated ",
+                "Partitionable Resources : Usage Request Allocated",
+            ),
             ("\t   GPUs                 :                           0 ", "\t   GPUs : 0"),
         ] {
             assert_eq!(normal.event_line(line), expected);
