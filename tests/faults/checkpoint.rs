@@ -198,6 +198,23 @@ fn orders_that_mean_something_else() {
     assert_eq!((ended.exit(), ended.error()), (Some((9, 107)), None), "{ended}");
 }
 
+/// It doesn't go to the spool instead.
+#[test]
+fn a_place_that_nobody_can_store_at() {
+    for destination in ["x://y", "/no/url"] {
+        let mut setup = setup(NEW, THREE_RUNS);
+        setup.job.push(("CheckpointDestination", destination.into()));
+        setup.job.push(("GlobalJobId", "here#7.0#1".into()));
+        let Some((_machine, ended)) = run(setup) else { return };
+        let ended = ended.code(0);
+        let (code, text) = ended.error().expect("an error event");
+        assert_eq!((code, runs(&ended)), (36, 1), "{ended}");
+        assert!(text.starts_with("Starter failed to upload checkpoint: "), "{ended}");
+        assert_eq!(checkpoints(&ended), [("FailedCheckpoint".to_owned(), 5)], "{ended}");
+        assert!(ended.output("result").is_none(), "{ended}");
+    }
+}
+
 /// A checkpoint from a place of its own is checked by its list, which came through the shadow.
 #[test]
 fn a_checkpoint_that_came_back_wrong() {

@@ -254,10 +254,7 @@ impl<'a> Pool<'a> {
         if let Some(hold) = self.untold_hold() {
             self.call(&Call::UserLog(&hold), |_| Ok(()))?;
         }
-        if let Some(figures) = &self.figures {
-            let reaped = figures.reaped(self.knobs, &self.ending, self.release);
-            self.update(reaped)?;
-        }
+        self.tell_reaped()?;
         // Nothing of such a job is worth having.
         let figures = self.figures.as_ref();
         if let Some(failure) = figures.and_then(|f| f.out_of_memory(plan, self.knobs, !by_itself)) {
@@ -294,7 +291,7 @@ impl<'a> Pool<'a> {
                     self.desk.order(&Order::KeepLog)?;
                     output.list.iter_mut().for_each(|list| list.push(SANDBOX_LOG.into()));
                 }
-                self.deliver(&output, TRIES)?
+                self.deliver(&output, TRIES, "Output")?
             }
             _ => None,
         };
