@@ -479,6 +479,10 @@ impl Cell {
     /// Kills every process of the cell.
     pub(crate) fn kill(&mut self) -> Result<(), Failure> {
         self.killed = true;
+        self.end_all()
+    }
+
+    fn end_all(&self) -> Result<(), Failure> {
         if self.group.as_ref().is_some_and(|group| group.kill().is_ok()) {
             return Ok(());
         }
@@ -491,14 +495,14 @@ impl Cell {
 
     /// Takes the message that the main process has ended, if it has come; kills what is left of its
     /// family where no PID namespace does it.
-    pub(crate) fn take_status(&mut self) -> Option<Ended> {
+    pub(crate) fn take_status(&self) -> Option<Ended> {
         let mut buffer = [0; 256];
         self.status.set_nonblocking(true).ok()?;
         let length = self.status.recv(&mut buffer).ok()?;
         let ended = postcard::from_bytes(buffer.get(..length)?).ok();
         if !self.separate {
             // Also where it fails: the caller waits for the end of all processes anyway.
-            let _ = self.kill();
+            let _ = self.end_all();
         }
         ended
     }

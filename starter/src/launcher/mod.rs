@@ -135,7 +135,7 @@ impl Launcher<'_> {
         loop {
             let ready = wait(channel, state)?;
             if ready.status
-                && let Some(cell) = &mut state.cell
+                && let Some(cell) = &state.cell
             {
                 state.ended = cell.take_status();
             }
