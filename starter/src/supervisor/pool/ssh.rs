@@ -151,7 +151,8 @@ impl Pool<'_> {
             let visit = self.visits.0.swap_remove(at);
             let said = String::from_utf8_lossy(&visit.said);
             let (Some((_, plan)), Some(session)) = (&self.peeking.of, Session::read(&said)) else {
-                let text = said.chars().take(1024).collect::<String>();
+                let printable = |c: &char| !c.is_control() || *c == '\n';
+                let text = said.chars().filter(printable).take(1024).collect::<String>();
                 let why = format!("Failed to set up sshd in the job: {}", text.trim());
                 self.refuse(visit.call, &Refusal::last(why));
                 continue;
