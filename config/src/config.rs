@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::error::{Error, ErrorKind, Warning};
 use crate::expand::Dialect;
 use crate::load::Loader;
-use crate::macros::{Macros, Origin, SourceId};
+use crate::macros::{Macros, Origin};
 use crate::options::Options;
 
 /// A configuration that has been read, as one subsystem sees it.
@@ -100,8 +100,7 @@ impl Config {
     /// Does the value come from a file, a command or the environment, under whatever prefix, as
     /// opposed to a default or something detected?
     pub fn is_assigned(&self, name: &str) -> bool {
-        let place = self.macros.find(name).and_then(|found| found.place);
-        place.is_some_and(|place| place.source != SourceId::DETECTED)
+        self.macros.is_assigned(name)
     }
 
     /// All names that are set, in order, with their raw values. Defaults are not among them.

@@ -227,6 +227,24 @@ impl Macros {
         self.prefixes.iter().map(|prefix| prefix.name.as_str())
     }
 
+    /// Does looking the name up lead to a definition that somebody made?
+    pub(crate) fn is_assigned(&self, name: &str) -> bool {
+        let by_somebody =
+            |found: Found<'_>| found.place.is_some_and(|place| place.source != SourceId::DETECTED);
+        for prefix in &self.prefixes {
+            if prefix.is_used
+                && let Some(found) = self.find_exact(Some(&prefix.name), name)
+            {
+                return by_somebody(found);
+            }
+            let default = prefix.defaults.and_then(|(_, knobs)| defaults::search(knobs, name));
+            if self.defaults && default.is_some() {
+                return false;
+            }
+        }
+        self.find_exact(None, name).is_some_and(by_somebody)
+    }
+
     /// Is the name defined by other means than the table of defaults?
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.position(None, name).is_ok()

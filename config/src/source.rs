@@ -80,7 +80,8 @@ impl Knobs {
 
     /// The named knobs, each as what is given with it.
     pub fn typed<'n>(config: &Config, knobs: impl IntoIterator<Item = (&'n str, As)>) -> Knobs {
-        let mut values = Map::new();
+        let knobs = knobs.into_iter();
+        let mut values = Map::with_capacity(knobs.size_hint().1.unwrap_or(0));
         for (name, kind) in knobs {
             match read(config, name, kind) {
                 Ok(None) => {}
@@ -105,10 +106,8 @@ impl Knobs {
     /// With a value for a knob that has none, under the knob's key.
     #[must_use]
     pub fn or(mut self, key: &str, value: impl Into<Value>) -> Knobs {
-        if let Ok(values) = &mut self.0
-            && !values.contains_key(key)
-        {
-            values.insert(key.to_owned(), value.into());
+        if let Ok(values) = &mut self.0 {
+            values.entry(key.to_owned()).or_insert_with(|| value.into());
         }
         self
     }

@@ -142,3 +142,17 @@ fn a_daemon_needs_a_root_file() {
     assert!(config.files().is_empty());
     assert_eq!(config.raw("SPOOL"), Some("$(LOCAL_DIR)/spool"));
 }
+
+#[test]
+fn a_knob_is_assigned_if_somebody_has_done_it() {
+    let options = Options { local_name: Some("p1".into()), ..Options::new("STARTER") };
+    let text = "LOG = /l\nSTARTER.SPOOL = /s\np1.EXECUTE = /e\nSTARTD.LOCK = /k\nBIN =\n";
+    let config = Config::parse_str("test", text, &options).unwrap();
+    for name in ["LOG", "log", "SPOOL", "EXECUTE", "BIN"] {
+        assert!(config.is_assigned(name), "{name}");
+    }
+    // Of another daemon, a default, a subsystem's default, detected, unknown.
+    for name in ["LOCK", "SBIN", "IsStarter", "FULL_HOSTNAME", "NOPE"] {
+        assert!(!config.is_assigned(name), "{name}");
+    }
+}

@@ -1,6 +1,8 @@
 //! Jobs that checkpoint themselves: what goes wrong between two runs in one sandbox.
 
-use cloister_tests::Machine;
+use std::path::Path;
+
+use cloister_tests::{Machine, NamedRoot};
 
 use crate::pool::files::{Deed, OUTPUT};
 use crate::pool::shadow::{self, BEGIN_EXECUTION, EVENT, JOB_UPDATE};
@@ -196,6 +198,23 @@ fn orders_that_mean_something_else() {
     assert_eq!((ended.exit(), ended.error()), (Some((9, 107)), None), "{ended}");
 }
 
+/// It doesn't go to the spool instead.
+#[test]
+fn a_place_that_nobody_can_store_at() {
+    for destination in ["x://y", "/no/url"] {
+        let mut setup = setup(NEW, THREE_RUNS);
+        setup.job.push(("CheckpointDestination", destination.into()));
+        setup.job.push(("GlobalJobId", "here#7.0#1".into()));
+        let Some((_machine, ended)) = run(setup) else { return };
+        let ended = ended.code(0);
+        let (code, text) = ended.error().expect("an error event");
+        assert_eq!((code, runs(&ended)), (36, 1), "{ended}");
+        assert!(text.starts_with("Starter failed to upload checkpoint: "), "{ended}");
+        assert_eq!(checkpoints(&ended), [("FailedCheckpoint".to_owned(), 5)], "{ended}");
+        assert!(ended.output("result").is_none(), "{ended}");
+    }
+}
+
 /// A checkpoint from a place of its own is checked by its list, which came through the shadow.
 #[test]
 fn a_checkpoint_that_came_back_wrong() {
@@ -210,4 +229,48 @@ fn a_checkpoint_that_came_back_wrong() {
     let (code, text) = ended.error().expect("an error event");
     assert_eq!((code, text.as_str()), (1007, "Invalid MANIFEST file, aborting."), "{ended}");
     assert_eq!(runs(&ended), 0, "{ended}");
+}
+
+/// Each run has a proxy of its own, which the file tells it of: in each layout, network and root.
+#[test]
+fn each_run_has_a_chirp_proxy() {
+    const SCRIPT: &str = r#"bash -c '
+read host port cookie <"$_CONDOR_CHIRP_CONFIG" || exit 9
+run=1; [ ! -e result ] || run=2
+exec 3<>/dev/tcp/$host/$port
+printf "cookie %s\nset_job_attr_delayed ChirpRun$run 1\n" "$cookie" >&3
+read -r a <&3; read -r b <&3; echo "$a $b" >>said; echo "$cookie" >>cookies
+exec 3>&-; [ $run = 1 ] || exit 0
+echo >result; exit 85
+'"#;
+    for (release, nested, network, root) in [
+        (OLD, "False", true, false),
+        (NEW, "True", true, false),
+        (OLD, "False", false, true),
+        (NEW, "True", false, true),
+        (NEW, "True", true, true),
+        (NEW, "False", false, false),
+    ] {
+        let case = format!("nested {nested}, network {network}, root {root}");
+        let Some(machine) = machine() else { return };
+        let mut machine = machine.knob("STARTER_NESTED_SCRATCH", nested);
+        if !network {
+            machine.set_knob("NO_JOB_NETWORKING", "True");
+        }
+        let mut setup = setup(release, SCRIPT);
+        if root {
+            NamedRoot::offer(&mut machine, "Tools").add_program(Path::new("/bin/bash"), "bin/bash");
+            setup.job.push(("RequestedChroot", "Tools".into()));
+        }
+        setup.job.push(("TransferCheckpoint", "result,said,cookies".into()));
+        let ended = setup.start(&machine).end(&machine).code(0);
+        assert_eq!((runs(&ended), ended.exit()), (2, Some((0, 100))), "{case}\n{ended}");
+        assert_eq!(ended.output("said").as_deref(), Some(&b"0 0\n0 0\n"[..]), "{case}\n{ended}");
+        let cookies = String::from_utf8(ended.output("cookies").unwrap()).unwrap();
+        let (first, second) = cookies.trim().split_once('\n').unwrap();
+        assert_ne!(first, second, "{case}");
+        for name in ["ChirpRun1", "ChirpRun2"] {
+            assert!(ended.asked().any(|request| request.ad.contains(name)), "{case}\n{ended}");
+        }
+    }
 }

@@ -231,3 +231,17 @@ fn a_job_with_a_root_and_no_network_gets_neither_by_its_plugin() {
     assert_eq!(machines, own.to_str().unwrap(), "{output}");
     assert!(network != machines && jobs != machines, "{output}");
 }
+
+#[test]
+fn plugins_have_the_jobs_tokens() {
+    for release in [OLD, NEW] {
+        let Some(machine) = machine() else { return };
+        let mut setup = setup(&plugin("tr N n < \"$_CONDOR_CREDS/a.use\""));
+        setup.release = release;
+        setup.job.push(("OAuthServicesNeeded", "a".into()));
+        let mut claim = setup.start(&machine);
+        claim.asked(JOB_EXIT);
+        let ended = claim.end(&machine).code(0);
+        assert_eq!(ended.output("_condor_stdout").as_deref(), Some(&b"tokendone\n"[..]), "{ended}");
+    }
+}

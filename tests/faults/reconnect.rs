@@ -9,7 +9,8 @@ use nix::sys::signal::Signal;
 
 use crate::pool::files::{Deed as FileDeed, INPUT, OUTPUT};
 use crate::pool::shadow::{
-    BEGIN_EXECUTION, Deed, EVENT, JOB_EXIT, JOB_INFO, JOB_UPDATE, SESSIONS, STARTER_INFO,
+    BEGIN_EXECUTION, CLOSE, Deed, EVENT, JOB_EXIT, JOB_INFO, JOB_UPDATE, SESSIONS, STARTER_INFO,
+    WRITE,
 };
 use crate::pool::startd::Order;
 use crate::pool::{Back, Claim, Ended, Event, In, NEW, OLD, Setup, machine};
@@ -322,4 +323,41 @@ fn it_is_evicted_while_it_is_away() {
     let ended = claim.end(&machine).code(0);
     assert_eq!(ended.output("kept").as_deref(), Some(&b"kept\n"[..]), "{ended}");
     assert_eq!(ended.exit().map(|(_, reason)| reason), Some(107), "{ended}");
+}
+
+/// Three clients of a job's chirp proxy: with the first one's bytes the shadow is lost, the second had a
+/// file open there, and the third opens one at the next shadow, which gives it the same number.
+const WRITERS: &str = r#"bash -c '
+read host port cookie <"$_CONDOR_CHIRP_CONFIG" || exit 9
+for n in 3 4 5; do
+    eval "exec $n<>/dev/tcp/$host/$port"; printf "cookie %s\n" "$cookie" >&$n; read -r l <&$n
+done
+for n in 3 4; do printf "open f w 420\n" >&$n; read -r old <&$n; read -r stat <&$n; done
+printf "write $old 16\nopen here w 420\n" >&3; read -r a <&3 || a=gone
+printf "open f w 420\n" >&5; read -r new <&5; read -r stat <&5
+printf "write $old 3\nold" >&4; read -r b <&4
+printf "write $new 3\nnew" >&5; read -r c <&5
+echo "$old $a $new $b $c" >said
+exec 4>&-
+'; echo done"#;
+
+/// What was open at the last shadow isn't at this one, where its number is some other file's.
+#[test]
+fn nothing_is_open_at_the_next_one() {
+    for release in [OLD, NEW] {
+        let Some(machine) = machine() else { return };
+        let mut setup = Setup { release, ..leased(WRITERS, 60) };
+        setup.job.push(("WantIOProxy", true.into()));
+        let mut claim = failing(setup, WRITE, 1, Deed::Close).start(&machine);
+        lost(&mut claim, 1);
+        comes_back(&mut claim, &Back::new());
+        let ended = all_is_well(claim, &machine);
+        let said = ended.output("said").map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert_eq!(said.as_deref(), Some("7 gone 7 -12 3\n"), "{ended}");
+        let mut written = ended.asked().filter_map(|request| request.ad.eval_string("Written"));
+        assert_eq!(written.next_back().as_deref(), Some("new"), "{ended}");
+        // That of the third client.
+        let closed = ended.requests().iter().filter(|number| **number == CLOSE).count();
+        assert!(closed <= 1, "{ended}");
+    }
 }

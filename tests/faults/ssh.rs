@@ -94,7 +94,7 @@ fn who_joins_is_as_the_job() {
     let claim = start(&script, &machine);
     claim.made(&machine, "running");
     let session = owner(&claim);
-    let sockets: Vec<_> = (0..20)
+    let sockets: Vec<_> = (0..12)
         .map(|_| {
             let (answer, socket) = ask(&claim, &session).unwrap();
             assert_eq!(answer.eval_bool("Result"), Some(true), "{answer:?}");

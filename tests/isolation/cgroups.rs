@@ -92,7 +92,7 @@ fn a_job_has_a_cgroup_of_its_own_with_limits_and_sees_no_other() {
                 "max",
                 "1",
                 "300",
-                "16384",
+                "2560",
                 "inside",
                 "no cgroup.procs",
                 "no memory.max",
@@ -281,7 +281,7 @@ fn a_starter_without_root_where_cgroups_are_delegated() {
             .unwrap(),
     );
     let ran = machine.run_with(start(&machine), &job);
-    assert_eq!(ran.ok(), "0::/\n104857600\n16384\n", "{ran}");
+    assert_eq!(ran.ok(), "0::/\n104857600\n1536\n", "{ran}");
     let ran = machine.run_with(start(&machine), &Job::sh(GROW).set("RequestMemory", 40_i64));
     held_for_memory(&ran, 40);
     assert!(groups(&base).is_empty());

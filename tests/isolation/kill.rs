@@ -181,8 +181,13 @@ fn steady(role: Role, knobs: &[(&str, &str)]) {
             assert_eq!(ran.code, Some(1), "{ran}");
             assert!(ran.said.contains("launcher is gone"), "{ran}");
         }
-        // However much of the cell is gone at once, the job died of a signal and the rest is in order.
-        Role::Init | Role::Job => {
+        // That the job died of it isn't its own end.
+        Role::Init => {
+            assert_eq!(ran.code, Some(1), "{ran}");
+            assert!(ran.said.contains("init was killed"), "{ran}");
+            assert!(machine.sandboxes().is_empty(), "{ran}");
+        }
+        Role::Job => {
             ran.killed(Signal::SIGKILL);
             assert!(machine.sandboxes().is_empty(), "{ran}");
         }

@@ -10,11 +10,13 @@
 )]
 
 mod accounts;
+mod calls;
 mod cleanup;
 mod environment;
 mod exec;
 mod identity;
 mod mounts;
+mod outside;
 mod probe;
 mod processes;
 mod roots;

@@ -42,12 +42,16 @@ fn only_what_is_true_is_said() {
         "HasFileTransfer",
         "HasJobDeferral",
         "HasJobNetworking",
+        "HasOsUser",
         "HasReconnect",
+        "HasSelfCheckpointTransfers",
     ];
     for name in true_here {
         assert_eq!(ad.eval_bool(name), Some(true), "{name}");
     }
-    for name in ["HasTDP", "NamedChroots", "CloisterOfflineReason"] {
+    for name in
+        ["HasTDP", "HasSshd", "HasTransferInputRemaps", "NamedChroots", "CloisterOfflineReason"]
+    {
         assert!(!ad.contains(name), "{name}");
     }
     let version = ad.eval_string("CondorVersion").unwrap();

@@ -21,6 +21,7 @@ pub(crate) fn look(knobs: &Knobs) -> Result<Host, Failure> {
     Ok(Host {
         privileged,
         user_namespaces: privileged || user_namespaces(),
+        numbers_by_namespace: numbers_by_namespace(),
         scopes: scope::available(),
         cgroups: cgroups::find(knobs, privileged),
         pid: std::process::id(),
@@ -31,13 +32,24 @@ pub(crate) fn look(knobs: &Knobs) -> Result<Host, Failure> {
 /// The kernel, or why it can't hold a cell: mount_setattr (Linux 5.12) is the newest call it needs.
 pub(crate) fn kernel() -> Result<String, String> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version >= (5, 12) {
+    if version() >= (5, 12) {
         Ok(format!("Linux {release}"))
     } else {
         Err(format!("Linux {release}: 5.12 or newer is needed for mounts by descriptor"))
     }
+}
+
+/// Whether each PID namespace has a largest process number of its own.
+pub(crate) fn numbers_by_namespace() -> bool {
+    version() >= (6, 14)
+}
+
+/// The kernel's version, its first two numbers.
+fn version() -> (u32, u32) {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Whether an unprivileged process may make user namespaces and gets rights in them.

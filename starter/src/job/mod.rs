@@ -63,6 +63,8 @@ pub(crate) struct Job {
     pub(crate) transfer: Option<Transfer>,
     /// `RequestedChroot`: the root it asked for by name.
     pub(crate) root: Option<String>,
+    /// `MinIsolation`: words of `AssignedIsolation` that it doesn't run without.
+    pub(crate) demands: Vec<String>,
     /// `CoreSize` in bytes; negative is unlimited.
     pub(crate) core_size: Option<i64>,
     /// Signal number for a soft kill.
@@ -125,6 +127,7 @@ impl Job {
             checkpoint,
             transfer,
             root: text(&ad, "RequestedChroot")?,
+            demands: words(text(&ad, "MinIsolation")?),
             core_size: ad.eval_i64("CoreSize"),
             kill_signal,
             spooled: names(&text(&ad, "SpooledOutputFiles")?.unwrap_or_default()),
@@ -184,6 +187,12 @@ fn text(ad: &ClassAd, name: &str) -> Result<Option<String>, Failure> {
         ))),
         None => Ok(None),
     }
+}
+
+fn words(list: Option<String>) -> Vec<String> {
+    let list = list.unwrap_or_default();
+    let words = list.split([' ', ',', '\t', '\n']).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect()
 }
 
 /// More than a century is none.

@@ -1,6 +1,7 @@
 //! Knobs whose names are made of something: of a slot, a resource, a monitor.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
 use condor_config::Config;
 
@@ -52,6 +53,44 @@ pub(super) fn monitored_resources(config: &Config) -> Result<BTreeSet<String>, F
         resources.extend(named.filter(|name| !name.is_empty()).map(str::to_owned));
     }
     Ok(resources)
+}
+
+/// Directories that are named by path, or by a knob that has one; those below others are left out.
+pub(super) fn directories(
+    config: &Config,
+    knob: &str,
+    words: &[String],
+) -> Result<Vec<PathBuf>, Failure> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for word in words {
+        let path = match word.starts_with('/') {
+            true => Some(PathBuf::from(word)),
+            // Defaults are below LOCAL_DIR, whose own is a home that would have to be looked up.
+            false if !config.is_assigned(word) && !config.is_assigned("LOCAL_DIR") => None,
+            // Some have other values than paths, such as auto.
+            false if word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => config
+                .string(word)
+                .map_err(unusable)?
+                .map(PathBuf::from)
+                .filter(|p| p.is_absolute()),
+            false => None,
+        };
+        let named = path.is_some() || !word.contains(['/', '.']);
+        let path: Option<PathBuf> = path.map(|path| path.components().collect());
+        let plain = path.as_ref().is_none_or(|path| {
+            path != Path::new("/") && !path.components().any(|part| part == Component::ParentDir)
+        });
+        if !named || !plain {
+            return Err(unusable(format!(
+                "{knob}: {word}: an absolute directory without .., or the name of a knob, is needed"
+            )));
+        }
+        found.extend(path);
+    }
+    found.sort();
+    // Parents come before what is below them.
+    found.dedup_by(|next, before| next.starts_with(&*before));
+    Ok(found)
 }
 
 /// SLOT1_USER, SLOT1_2_USER, ... if that is how the names end.

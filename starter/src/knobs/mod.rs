@@ -6,13 +6,17 @@ mod plugins;
 mod table;
 pub(crate) mod types;
 
+use std::path::{Component, Path};
+
 use condor_config::{Config, Options};
 
-use self::families::{by_slot, monitored_resources, resource_environment};
+use self::families::{by_slot, directories, monitored_resources, resource_environment};
 pub(crate) use self::plugins::PluginKnobs;
 pub(crate) use self::table::{Knob, Knobs};
 
+use self::types::Home;
 use crate::failure::{Failure, Step};
+use crate::sys::seccomp::Profile;
 
 /// Reads the machine's configuration. Without a root file there is none, unless it is needed.
 pub(crate) fn load(local_name: Option<&str>, needed: bool) -> Result<Config, Failure> {
@@ -93,6 +97,14 @@ impl Knobs {
     pub(crate) fn read(condor: &Config) -> Result<Self, Failure> {
         let (mut knobs, set): (Self, _) = values(condor, table::TABLE)?;
         knobs.set = set;
+        if knobs.job_stock_view {
+            knobs.be_stock();
+        }
+        knobs.check_devices()?;
+        knobs.hidden =
+            directories(condor, "JOB_HIDDEN_DIRECTORIES", &knobs.job_hidden_directories)?;
+        knobs.private_in_memory =
+            directories(condor, "JOB_MEMORY_DIRECTORIES", &knobs.job_memory_directories)?;
         knobs.slot_users = by_slot(condor, "_USER")?;
         knobs.slot_affinity = by_slot(condor, "_CPU_AFFINITY")?;
         knobs.resource_environment = resource_environment(condor)?;
@@ -119,6 +131,38 @@ impl Knobs {
         }
         if !self.is_set("STARTER_SETS_HOME_ENV") {
             self.starter_sets_home_env = false;
+        }
+    }
+
+    /// JOB_STOCK_VIEW: what jobs have of the machine where the admin hasn't said otherwise.
+    fn be_stock(&mut self) {
+        if !self.is_set("JOB_PRIVATE_DEV") {
+            self.job_private_dev = false;
+        }
+        if !self.is_set("JOB_HOME") {
+            self.job_home = Home::Machine;
+        }
+        if !self.is_set("JOB_HIDDEN_DIRECTORIES") {
+            self.job_hidden_directories.clear();
+        }
+        if !self.is_set("JOB_MEMORY_DIRECTORIES") {
+            self.job_memory_directories.clear();
+        }
+        if !self.is_set("JOB_SYSTEM_CALLS") {
+            self.job_system_calls = Profile::Keyrings;
+        }
+    }
+
+    fn check_devices(&self) -> Result<(), Failure> {
+        let plain = |name: &str| {
+            let parts: Vec<_> = Path::new(name).components().collect();
+            !parts.is_empty() && parts.iter().all(|part| matches!(part, Component::Normal(_)))
+        };
+        match self.job_devices.iter().find(|name| !plain(name)) {
+            Some(name) => Err(unusable(format!(
+                "JOB_DEVICES: {name}: a name below /dev is needed, such as infiniband or net/tun"
+            ))),
+            None => Ok(()),
         }
     }
 

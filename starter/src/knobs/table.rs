@@ -8,8 +8,9 @@ use condor_config::{As, Config};
 use serde::Deserialize;
 
 use super::families::ResourceEnvironment;
-use super::types::{Condition, Permissions};
+use super::types::{Condition, Home, Permissions};
 use crate::hooks::Hooks;
+use crate::sys::seccomp::Profile;
 
 /// How a knob's text becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,12 @@ macro_rules! knobs {
             /// Resources that `STARTD_CRON_<job>_METRICS` have the startd measure.
             #[serde(skip)]
             pub(crate) monitored_resources: BTreeSet<String>,
+            /// JOB_HIDDEN_DIRECTORIES as paths, without those below others.
+            #[serde(skip)]
+            pub(crate) hidden: Vec<PathBuf>,
+            /// JOB_MEMORY_DIRECTORIES as paths.
+            #[serde(skip)]
+            pub(crate) private_in_memory: Vec<PathBuf>,
             /// `<keyword>_HOOK_<kind>` and STARTER_DIAGNOSTIC_<name>.
             #[serde(skip)]
             pub(crate) hooks: Hooks,
@@ -140,6 +147,20 @@ knobs! {
     USE_PID_NAMESPACE_INIT use_pid_namespace_init: bool = Boolean "True";
     /// No network but loopback.
     NO_JOB_NETWORKING no_job_networking: bool = Boolean "False";
+    /// A /dev of its own for each job, with harmless devices only. Cloister's own.
+    JOB_PRIVATE_DEV job_private_dev: bool = Boolean "True";
+    /// Names below the machine's /dev that jobs have in theirs too; * at the end of one stands for any text. Jobs with GPUs have those too. Cloister's own.
+    JOB_DEVICES job_devices: Vec<String> = List "infiniband";
+    /// The account's home as a job sees it: private (empty, in the sandbox), read-only, or machine. Cloister's own.
+    JOB_HOME job_home: Home = Text "private";
+    /// Directories of the machine that jobs can't look into: paths, and knobs that have one. Cloister's own.
+    JOB_HIDDEN_DIRECTORIES job_hidden_directories: Vec<String> = List "SPOOL LOG LOCK RUN DAEMON_SOCKET_DIR SEC_CREDENTIAL_DIRECTORY SEC_CREDENTIAL_DIRECTORY_KRB SEC_CREDENTIAL_DIRECTORY_OAUTH SEC_PASSWORD_DIRECTORY SEC_TOKEN_SYSTEM_DIRECTORY SEC_TOKEN_DIRECTORY /run/user";
+    /// Directories that each job has for itself, empty and in memory, where the machine has them. Cloister's own.
+    JOB_MEMORY_DIRECTORIES job_memory_directories: Vec<String> = List "/run/lock";
+    /// What jobs see of the machine and may ask of the kernel as with the stock starter, but for what the knobs above and below are set to. Cloister's own.
+    JOB_STOCK_VIEW job_stock_view: bool = Boolean "False";
+    /// Which system calls jobs can't make: default; nested (containers in jobs are possible); debug (perf is possible); keyrings (all but those for keyrings are possible). Cloister's own.
+    JOB_SYSTEM_CALLS job_system_calls: Profile = Text "default";
     /// The sandbox is dir_PID/scratch as in HTCondor 25; False: dir_PID as in 23.
     STARTER_NESTED_SCRATCH starter_nested_scratch: bool = Boolean "True";
     /// Who may look into a sandbox: user, group or world.
@@ -181,7 +202,7 @@ knobs! {
     /// No swap space for a job with a hard limit. False in pools of before 24.1 unless it is set.
     DISABLE_SWAP_FOR_JOB disable_swap_for_job: bool = Boolean "True";
     /// Processes and threads that a job may have: such an expression. Cloister's own.
-    CGROUP_PIDS_LIMIT cgroup_pids_limit: Option<String> = Text "16384";
+    CGROUP_PIDS_LIMIT cgroup_pids_limit: Option<String> = Text "1024 + 512 * (Cpus ?: 1)";
     /// A job's share of busy disks, 1 to 10000, where 100 is usual: such an expression. Cloister's own.
     CGROUP_IO_WEIGHT cgroup_io_weight: Option<String> = Text "";
     /// Report the kernel's peak of memory with all it counts, instead of the largest anonymous and shared memory seen.

@@ -40,6 +40,32 @@ impl Permissions {
     }
 }
 
+/// What a job sees of its account's home (JOB_HOME).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Home {
+    /// An empty directory of its own.
+    #[default]
+    Private,
+    /// The machine's, but it can't write there.
+    ReadOnly,
+    /// The machine's.
+    Machine,
+}
+
+impl TryFrom<String> for Home {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "private" => Ok(Self::Private),
+            "read-only" => Ok(Self::ReadOnly),
+            "machine" => Ok(Self::Machine),
+            _ => Err(format!("{text:?}: private, read-only or machine is needed")),
+        }
+    }
+}
+
 /// An expression over the job ad that says yes or no; text that is no expression says no.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]

@@ -42,6 +42,8 @@ pub(crate) struct Cell {
     status: UnixDatagram,
     pub(super) job: OwnedFd,
     separate: bool,
+    /// It was to end at once.
+    killed: bool,
     /// The cgroup that all of it is in, where there is one.
     pub(crate) group: Option<Group>,
     /// The job's process number on the machine.
@@ -91,7 +93,7 @@ pub(crate) fn make(
     match job {
         Ok((pid, job, listener)) => {
             let separate = plan.namespaces.pid != PidOne::Shared;
-            let cell = Cell { init, status, job, separate, group, pid };
+            let cell = Cell { init, status, job, separate, killed: false, group, pid };
             Ok(Waiting { cell, told, go, listener })
         }
         Err(failure) => {
@@ -478,7 +480,8 @@ impl Cell {
     }
 
     /// Kills every process of the cell.
-    pub(crate) fn kill(&self) -> Result<(), Failure> {
+    pub(crate) fn kill(&mut self) -> Result<(), Failure> {
+        self.killed = true;
         if self.group.as_ref().is_some_and(|group| group.kill().is_ok()) {
             return Ok(());
         }
@@ -491,7 +494,7 @@ impl Cell {
 
     /// Takes the message that the main process has ended, if it has come; kills what is left of its
     /// family where no PID namespace does it.
-    pub(crate) fn take_status(&self) -> Option<Ended> {
+    pub(crate) fn take_status(&mut self) -> Option<Ended> {
         let mut buffer = [0; 256];
         self.status.set_nonblocking(true).ok()?;
         let length = self.status.recv(&mut buffer).ok()?;
@@ -503,32 +506,34 @@ impl Cell {
         ended
     }
 
-    /// Takes init's end into account once all processes are gone.
-    /// The cgroup is left for the caller to remove.
+    /// Takes init's end into account once all processes are gone. What comes back is how the job ended,
+    /// if that is known, and the cgroup, for the caller to remove.
     pub(crate) fn collect(
         mut self,
         ended: Option<Ended>,
-    ) -> Result<(Ended, Option<Group>), Failure> {
+    ) -> Result<(Result<Ended, Failure>, Option<Group>), Failure> {
         let usage = process::wait_with_usage(self.init.pid).at(Step::Watch, "waiting for init")?;
         if !self.separate {
             // What init had adopted is the launcher's now.
             family::kill_children();
         }
         let ended = ended.or_else(|| self.take_status());
+        let group = self.group.take();
+        let out_of_memory = group.as_ref().and_then(Group::out_of_memory);
         let (status, peak) = match ended {
             Some(ended) => (ended.status, ended.usage.peak_memory_kib),
             // Init went first: it was killed together with the job.
-            None => (Status::Signaled(libc::SIGKILL, false), usage.peak_memory_kib),
+            None if self.killed || out_of_memory.is_some() => {
+                (Status::Signaled(libc::SIGKILL, false), usage.peak_memory_kib)
+            }
+            None => {
+                let why = "the job's init was killed from outside, and the job with it: it has to run again \
+                           (who on this machine kills processes of HTCondor?)";
+                return Ok((Err(Failure::host(Step::Watch, why)), group));
+            }
         };
         let usage = Usage { peak_memory_kib: peak, ..usage };
-        let group = self.group.take();
-        let ended = match &group {
-            Some(group) => {
-                let (usage, out_of_memory) = (group.usage(usage), group.out_of_memory());
-                Ended { status, usage, out_of_memory }
-            }
-            None => Ended { status, usage, out_of_memory: None },
-        };
-        Ok((ended, group))
+        let usage = group.as_ref().map_or(usage, |group| group.usage(usage));
+        Ok((Ok(Ended { status, usage, out_of_memory }), group))
     }
 }

@@ -35,6 +35,9 @@ type Strings = Vec<CString>;
 fn prepare(plan: &Plan, files: &Files, parent: u32) -> Result<(Strings, Strings), Failure> {
     // A session of its own and no controlling terminal.
     nix::unistd::setsid().at(Step::Identity, "setsid")?;
+    if let Some(most) = plan.limits.processes {
+        most_processes(most)?;
+    }
     limits(&plan.limits)?;
     let [input, output, error] = &files.0;
     rustix::stdio::dup2_stdin(input).at(Step::Stdio, "standard input")?;
@@ -93,6 +96,16 @@ fn limits(limits: &Limits) -> Result<(), Failure> {
     keyring_session()
 }
 
+/// Each PID namespace has a largest number of its own since Linux 6.14; before, this would be the
+/// machine's. Numbers below the kernel's reserve are not given out again.
+fn most_processes(most: u64) -> Result<(), Failure> {
+    const RESERVED: u64 = 300;
+    const MOST: u64 = 1 << 22;
+    let number = most.saturating_add(RESERVED).min(MOST);
+    std::fs::write("/proc/sys/kernel/pid_max", number.to_string())
+        .at(Step::Limits, "the number of processes (kernel.pid_max of the PID namespace)")
+}
+
 /// A kernel without keyrings has nothing to share.
 fn keyring_session() -> Result<(), Failure> {
     match keyring::new_session() {
@@ -121,7 +134,7 @@ fn become_account(plan: &Plan, parent: u32) -> Result<(), Failure> {
     if plan.limits.scoped || scope::available() {
         scope::close().at(Step::Identity, "Landlock scopes")?;
     }
-    seccomp::refuse_keyrings().at(Step::Identity, "seccomp filter")?;
+    seccomp::refuse(plan.calls).at(Step::Identity, "seccomp filter")?;
     process::die_with_parent().at(Step::Identity, "death signal")?;
     // Where a PID namespace ends with init, so does the job. Elsewhere a parent that died before the
     // request is noticed by its absence.

@@ -127,7 +127,7 @@ impl Launcher<'_> {
         }
         // The kernel ends a PID namespace when all in it were waited for.
         state.guests.clear();
-        if let Some(cell) = state.cell.take() {
+        if let Some(mut cell) = state.cell.take() {
             let end = cell.kill().and_then(|()| cell.collect(None));
             if let Err(failure) = end {
                 tracing::error!("{failure}");
@@ -143,7 +143,7 @@ impl Launcher<'_> {
             let ready = wait(channel, state)?;
             state.guests.retain(|guest| !guest.is_over());
             if ready.status
-                && let Some(cell) = &state.cell
+                && let Some(cell) = &mut state.cell
             {
                 state.ended = cell.take_status();
             }
@@ -156,6 +156,13 @@ impl Launcher<'_> {
                 state.guests.clear();
                 let (ended, group) = cell.collect(state.ended.take())?;
                 state.group = group;
+                let ended = match ended {
+                    Ok(ended) => ended,
+                    Err(failure) => {
+                        Self::fail(channel, state, failure)?;
+                        continue;
+                    }
+                };
                 let script = std::mem::take(&mut state.script);
                 if !script && let Some(failure) = self.wrapper_failure(state) {
                     Self::fail(channel, state, failure)?;
@@ -366,7 +373,7 @@ impl Launcher<'_> {
                 snapshot: state.sandbox.as_ref().map(Made::snapshot).unwrap_or_default(),
             })),
             Order::Kill => {
-                if let Some(cell) = &state.cell {
+                if let Some(cell) = &mut state.cell {
                     cell.kill()?;
                 }
                 Ok(None)
@@ -492,7 +499,7 @@ impl Launcher<'_> {
             Some(files) => files,
             None => stdio::open(plan)?.0,
         };
-        let places = Places { own_cgroup: true, ..places(plan, sandbox)? };
+        let places = Places { for_job: true, ..places(plan, sandbox)? };
         let group = self.group(plan)?;
         cell::make(plan, places, files, &self.daemon, group)
     }
@@ -575,7 +582,7 @@ impl Launcher<'_> {
         };
         let plan = Plan { program, ..plan.clone() };
         let files = stdio::open(&plan)?.0;
-        let places = Places { own_cgroup: true, ..places(&plan, sandbox)? };
+        let places = Places { for_job: true, ..places(&plan, sandbox)? };
         let cell = cell::make(&plan, places, files, &self.daemon, self.group(&plan)?)?.go()?;
         let pid = cell.pid;
         state.cell = Some(cell);
@@ -593,8 +600,9 @@ impl Launcher<'_> {
             return Err(out_of_order("this job's files are not moved"));
         };
         let places = places(plan, sandbox)?;
+        let calls = plan.calls;
         let enter = || cell::enter_view(plan, places);
-        let entrance = Entrance { namespaces: cell::view_namespaces(plan), enter: &enter };
+        let entrance = Entrance { namespaces: cell::view_namespaces(plan), calls, enter: &enter };
         let entrance = plan.namespaces.mount.then_some(&entrance);
         let dir = sandbox.dir.as_fd();
         let progress = self.show_progress;
@@ -619,11 +627,12 @@ impl Launcher<'_> {
         let places = places(plan, sandbox)?;
         let (site, site_namespaces) = room::plan_of(plan, Whose::Site, self.privileged);
         let (own, own_namespaces) = room::plan_of(plan, Whose::Own, self.privileged);
+        let calls = plan.calls;
         let enter_site = || room::enter(&site, places);
         let enter_own = || room::enter(&own, places);
         begin(Some(&Rooms {
-            site: Entrance { namespaces: site_namespaces, enter: &enter_site },
-            own: Entrance { namespaces: own_namespaces, enter: &enter_own },
+            site: Entrance { namespaces: site_namespaces, calls, enter: &enter_site },
+            own: Entrance { namespaces: own_namespaces, calls, enter: &enter_own },
         }))
     }
 }
@@ -636,7 +645,7 @@ fn places(plan: &Plan, sandbox: &Made) -> Result<Places, Failure> {
     Ok(Places {
         sandbox: Identity::of(sandbox.dir.as_fd()).at(Step::Sandbox, "sandbox")?,
         root: checked_root(plan)?,
-        own_cgroup: false,
+        for_job: false,
     })
 }
 

@@ -27,10 +27,11 @@ pub(super) fn plan_of(plan: &Plan, whose: Whose, privileged: bool) -> (Plan, Clo
     if whose == Whose::Site {
         if matches!(plan.root, Root::Named(_)) {
             plan.root = Root::Host;
-            plan.mounts.retain(|mount| !matches!(mount.what, What::Devices | What::System));
         }
         plan.namespaces.net = false;
     }
+    // A plugin is in no cgroup of the job's.
+    plan.mounts.retain(|mount| mount.what != What::Cgroup);
     let mut namespaces = cell::flags(&plan);
     // So that nothing is left of a plugin, also where the job shares the machine's numbers.
     if privileged || plan.namespaces.user {
@@ -46,7 +47,8 @@ pub(super) fn enter(plan: &Plan, places: Places) -> Result<(), Failure> {
     }
     if plan.namespaces.mount {
         let named = matches!(plan.root, Root::Named(_));
-        let places = if named { places } else { Places { root: None, ..places } };
+        let root = places.root.filter(|_| named);
+        let places = Places { root, for_job: true, ..places };
         cell::enter_view(plan, places)?;
         view::mount_processes(plan)?;
     } else if plan.namespaces.user {

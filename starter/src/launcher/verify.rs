@@ -5,8 +5,9 @@ use std::path::{Component, Path};
 
 use super::sandbox;
 use crate::failure::{Failure, Step};
+use crate::host;
 use crate::knobs::Knobs;
-use crate::plan::{Account, Plan, Root, cgroup, named_roots};
+use crate::plan::{Account, GPUS, PidOne, Plan, Root, What, cgroup, named_roots};
 
 /// What the launcher knows itself.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,13 @@ pub(crate) fn plan(plan: &Plan, known: Known<'_>) -> Result<(), Failure> {
     {
         return refuse("its cgroup would be another slot's");
     }
+    if plan.calls != knobs.job_system_calls {
+        return refuse("its filter of system calls isn't JOB_SYSTEM_CALLS");
+    }
+    let own_numbers = plan.namespaces.pid != PidOne::Shared && host::numbers_by_namespace();
+    if plan.limits.processes.is_some() && !own_numbers {
+        return refuse("it would limit the machine's processes");
+    }
     if plan.limits.oom_score_adj < 0 {
         return refuse("it would be spared when memory runs out");
     }
@@ -70,6 +78,15 @@ pub(crate) fn plan(plan: &Plan, known: Known<'_>) -> Result<(), Failure> {
         }
         if !plan.namespaces.mount {
             return refuse("a named root needs a mount namespace");
+        }
+    }
+    for mount in &plan.mounts {
+        if let What::Devices { granted, machines_memory } = &mount.what {
+            let ours =
+                |name: &String| knobs.job_devices.contains(name) || GPUS.contains(&name.as_str());
+            if !granted.iter().all(ours) || *machines_memory && knobs.mount_private_dev_shm {
+                return refuse("it grants devices that aren't in JOB_DEVICES");
+            }
         }
     }
     let targets = plan.mounts.iter().map(|mount| mount.target.as_path());
@@ -105,6 +122,7 @@ mod tests {
     use crate::job::Job;
     use crate::plan::{Host, Inputs, Mount, NamedRoot, PidOne, Stdio, What};
     use crate::sys::privilege::Ids;
+    use crate::sys::seccomp::Profile;
 
     fn knobs() -> Knobs {
         Knobs::from_text("EXECUTE = /var/lib/condor/execute\nNAMED_CHROOT = EL9=/roots/el9\n")
@@ -126,6 +144,7 @@ mod tests {
             host: &Host {
                 privileged: true,
                 user_namespaces: true,
+                numbers_by_namespace: true,
                 scopes: true,
                 cgroups: crate::host::cgroups::Cgroups::None("none here".into()),
                 pid: 77,
@@ -172,7 +191,7 @@ mod tests {
         };
         let mount =
             |target: &str| Mount { target: target.into(), what: What::Memory, why: String::new() };
-        let lies: [(&str, Lie); 15] = [
+        let lies: [(&str, Lie); 18] = [
             ("root's ids", |p| p.account.ids.uid = 0),
             ("root's group", |p| p.account.ids.gid = 0),
             ("one more group", |p| p.account.ids.groups.push(0)),
@@ -191,6 +210,18 @@ mod tests {
                 p.namespaces.mount = false;
                 p.namespaces.pid = PidOne::Shared;
             }),
+            ("somebody's device", |p| {
+                p.mounts.push(Mount {
+                    target: "/dev".into(),
+                    what: What::Devices { granted: vec!["sda".into()], machines_memory: false },
+                    why: String::new(),
+                });
+            }),
+            ("a limit for the machine", |p| {
+                p.limits.processes = Some(9);
+                p.namespaces.pid = PidOne::Shared;
+            }),
+            ("a wider filter", |p| p.calls = Profile::Keyrings),
             ("a user namespace", |p| p.namespaces.user = true),
             ("no death by memory", |p| p.limits.oom_score_adj = -1000),
         ];

@@ -41,7 +41,8 @@ impl Form {
         Self { flags, time, header, zone: OnceCell::new() }
     }
 
-    /// A line with its end. What would be several lines becomes one.
+    /// A line with its end. What would be several lines becomes one, unless each further one begins with
+    /// a tab: nobody takes such a line for one of ours.
     pub(crate) fn line(&self, now: Timestamp, pid: u32, level: Level, text: &str) -> String {
         let mut line = self.time(now);
         // Writing to a string doesn't fail.
@@ -61,7 +62,11 @@ impl Form {
             Level::WARN => line.push_str("WARNING: "),
             _ => {}
         }
-        line.extend(text.chars().map(|c| if c == '\n' { ' ' } else { c }));
+        let mut rest = text.chars().peekable();
+        while let Some(c) = rest.next() {
+            let ends = c == '\n' && rest.peek() != Some(&'\t');
+            line.push(if ends { ' ' } else { c });
+        }
         line.push('\n');
         line
     }
@@ -146,6 +151,10 @@ mod tests {
         assert_eq!(
             line(form("D_PID D_CAT", None, Some("(1.0) ")), Level::DEBUG, "a\nb"),
             "11/25/26 08:31:36 (pid:22) (D_ALWAYS:2) (1.0) a b\n"
+        );
+        assert_eq!(
+            line(form("", None, None), Level::INFO, "a\n\tb\n\n\tc\n"),
+            "11/25/26 08:31:36 a\n\tb \n\tc \n"
         );
         assert_eq!(
             line(form("D_TIMESTAMP", None, None), Level::ERROR, "x"),

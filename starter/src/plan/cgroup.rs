@@ -88,21 +88,29 @@ pub(crate) fn name(knobs: &Knobs, slot: &str) -> String {
     }
 }
 
+/// CGROUP_PIDS_LIMIT for this job.
+pub(super) fn most_processes(job: &Job, knobs: &Knobs, machine: &ClassAd) -> Option<u64> {
+    let limit = number(knobs.cgroup_pids_limit.as_deref(), job, machine);
+    limit.and_then(|limit| u64::try_from(limit).ok())
+}
+
 /// The cgroup of a job: HTCondor's rules for its limits, and ours where it has none.
+/// `counted`: without one, its PID namespace limits the number of its processes.
 pub(super) fn together(
     job: &Job,
     knobs: &Knobs,
     machine: &ClassAd,
     cgroups: &Cgroups,
     slot: &str,
+    counted: bool,
 ) -> Result<Together, Failure> {
-    let pids = number(knobs.cgroup_pids_limit.as_deref(), job, machine);
+    let pids = most_processes(job, knobs, machine);
     let mut needed = Vec::new();
     if pids.is_some() && knobs.is_set("CGROUP_PIDS_LIMIT") {
         needed.push("pids.max".to_owned());
     }
     if let Cgroups::None(why) = cgroups {
-        if !needed.is_empty() {
+        if !needed.is_empty() && !counted {
             let message = format!("CGROUP_PIDS_LIMIT can't be had here: {why}");
             return Err(Failure::host(Step::Plan, message));
         }
@@ -143,7 +151,7 @@ pub(super) fn together(
         swap_max: max.filter(|_| knobs.disable_swap_for_job).map(|_| 0),
         cpu_weight: weight(cpus.saturating_mul(WEIGHT_OF_CPU)),
         io_weight: number(knobs.cgroup_io_weight.as_deref(), job, machine).and_then(weight),
-        pids_max: pids.and_then(|limit| u64::try_from(limit).ok()),
+        pids_max: pids,
         needed,
     })))
 }
@@ -201,7 +209,7 @@ mod tests {
         let knobs = Knobs::from_text(&format!("EXECUTE = /var/lib/condor/execute\n{knobs}"));
         let machine = ClassAd::parse_old(slot).unwrap();
         let cgroups = Cgroups::Below("/sys/fs/cgroup/htcondor".into());
-        match together(&job(ad), &knobs, &machine, &cgroups, "slot1_1@host").unwrap() {
+        match together(&job(ad), &knobs, &machine, &cgroups, "slot1_1@host", false).unwrap() {
             Together::In(cgroup) => *cgroup,
             Together::No(why) => panic!("{why}"),
         }
@@ -221,7 +229,7 @@ mod tests {
                 ("memory.swap.max", 0),
                 ("memory.oom.group", 1),
                 ("cpu.weight", 200),
-                ("pids.max", 16384),
+                ("pids.max", 2048),
             ]
         );
         assert!(cgroup.needed.is_empty());
@@ -246,7 +254,7 @@ mod tests {
         assert_eq!(policy("hard\nDISABLE_SWAP_FOR_JOB = False\n", "")[3], None);
         let knobs = Knobs::from_text("CGROUP_MEMORY_LIMIT_POLICY = hart\n");
         let cgroups = Cgroups::Below("/x".into());
-        assert!(together(&job(""), &knobs, &ClassAd::new(), &cgroups, "1").is_err());
+        assert!(together(&job(""), &knobs, &ClassAd::new(), &cgroups, "1", false).is_err());
     }
 
     #[test]
@@ -265,7 +273,7 @@ mod tests {
         let none = Cgroups::None("there is none".into());
         let with = |text: &str| {
             let knobs = Knobs::from_text(text);
-            together(&job(""), &knobs, &ClassAd::new(), &none, "1")
+            together(&job(""), &knobs, &ClassAd::new(), &none, "1", false)
         };
         assert_eq!(with("").unwrap(), Together::No("there is none".into()));
         assert!(with("CGROUP_PIDS_LIMIT = 100\n").is_err());

@@ -24,6 +24,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) pool: bool,
     /// Whether /tmp is private, so that TMPDIR can point there.
     pub(super) private_tmp: bool,
+    /// Whether the job's processes are found by a PID namespace or a cgroup.
+    pub(super) together: bool,
     /// The starter's own environment, for JOB_INHERITS_STARTER_ENVIRONMENT.
     pub(super) own: &'a [(String, String)],
 }
@@ -44,8 +46,10 @@ pub(super) fn environment(
     all.extend(&job.environment);
     publish(&mut all, job, knobs, at);
     // By these the daemons find processes that got away from their parents.
-    for (name, value) in at.own.iter().filter(|(name, _)| name.starts_with("_CONDOR_ANCESTOR_")) {
-        all.set(name.clone(), value.clone());
+    if !at.together || knobs.job_stock_view {
+        for (name, value) in at.own.iter().filter(|(n, _)| n.starts_with("_CONDOR_ANCESTOR_")) {
+            all.set(name.clone(), value.clone());
+        }
     }
     resources::publish(&mut all, at.machine, knobs)?;
     let scratch = at.sandbox.path().to_string_lossy().into_owned();

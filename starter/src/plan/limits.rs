@@ -31,6 +31,8 @@ pub(crate) struct Limits {
     pub(crate) oom_score_adj: i32,
     /// File creation mask.
     pub(crate) umask: u32,
+    /// How many processes and threads, where no cgroup counts them but a PID namespace does.
+    pub(crate) processes: Option<u64>,
     /// No signals and traces to processes outside, no abstract Unix sockets of theirs.
     pub(crate) scoped: bool,
 }
@@ -56,6 +58,7 @@ impl Limits {
                 .and_then(|kib| u64::try_from(kib).ok()),
             oom_score_adj: OOM_SCORE_ADJ,
             umask: 0o022,
+            processes: None,
             scoped: host.scopes,
         }
     }

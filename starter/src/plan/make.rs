@@ -6,9 +6,10 @@ use classad::ClassAd;
 
 use super::environment::{Surroundings, environment};
 use super::mounts::{cgroup_mount, mounts};
+use super::outside::Outside;
 use super::{
     Account, Files, Host, InputFile, Limits, Namespaces, PidOne, Plan, Program, Root, Sandbox,
-    Stdio, What, cgroup, roots,
+    Stdio, Together, What, cgroup, roots,
 };
 use crate::failure::{Failure, Step};
 use crate::job::{Job, Transfer};
@@ -49,18 +50,34 @@ impl Inputs<'_> {
     }
 }
 
+/// Whether there is somebody behind a chirp proxy: not for the local universe.
+fn has_shadow(job: &Job) -> bool {
+    job.ad.eval_i64("JobUniverse") != Some(12)
+}
+
 /// Makes the plan, or says why there can't be one.
 pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     let Inputs { job, knobs, host, account, .. } = &inputs;
     let root = roots::choose(job, knobs, &host.name)?;
-    let (namespaces, not_applied) = namespaces(knobs, host, &root)?;
+    let (namespaces, mut not_applied) = namespaces(knobs, host, &root)?;
     let slot = match inputs.pool {
         true => inputs.full_slot_name(),
         false => host.pid.to_string(),
     };
-    let together = cgroup::together(job, knobs, inputs.machine, &host.cgroups, &slot)?;
+    let counted = host.privileged && host.numbers_by_namespace && namespaces.pid != PidOne::Shared;
+    let together = cgroup::together(job, knobs, inputs.machine, &host.cgroups, &slot, counted)?;
+    let processes = match &together {
+        Together::In(_) => None,
+        Together::No(_) => cgroup::most_processes(job, knobs, inputs.machine),
+    };
+    if processes.is_some() && !counted {
+        not_applied.push(
+            "processes: no cgroup, and no PID namespace with a limit of its own (root, Linux 6.14)"
+                .to_owned(),
+        );
+    }
     let (mut mounts, directories) = if namespaces.mount {
-        mounts(job, knobs, &root, &namespaces)?
+        mounts(job, knobs, inputs.machine, &root, &namespaces)?
     } else {
         (Vec::new(), Vec::new())
     };
@@ -68,9 +85,9 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         mounts.push(cgroup_mount());
     }
 
-    let sandbox = Sandbox {
+    let mut sandbox = Sandbox {
         pool: inputs.pool,
-        chirp: inputs.pool && Rights::new(&job.ad, knobs).any(),
+        chirp: inputs.pool && has_shadow(job) && Rights::new(&job.ad, knobs).any(),
         directories,
         files: vec![
             (".job.ad".to_owned(), public(&job.ad)),
@@ -95,6 +112,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         pid: host.pid,
         pool: inputs.pool,
         private_tmp,
+        together: namespaces.pid != PidOne::Shared || together.cgroup().is_some(),
         own: inputs.environment,
     };
     let environment = environment(job, knobs, &surroundings)?;
@@ -124,9 +142,19 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             ));
         }
     }
-    let limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
+    if namespaces.mount {
+        let (root, program) = (&root, &program);
+        let execute = sandbox.clone();
+        let outside = Outside { job, knobs, account, root, sandbox: &execute, program };
+        not_applied.extend(outside.add(&mut mounts, &mut sandbox.directories));
+    }
+    let mut limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
+    limits.processes = processes.filter(|_| counted);
     let files = files(job, inputs.submitter.clone());
-    Ok(Plan {
+    let calls = knobs.job_system_calls;
+    let machine_name = host.name.clone();
+    let demands = job.demands.clone();
+    let plan = Plan {
         job: job.id(),
         account: inputs.account,
         sandbox,
@@ -136,9 +164,36 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         files,
         limits,
         together,
+        calls,
         program,
         not_applied,
-    })
+    };
+    demanded(&plan, &demands, &machine_name)?;
+    Ok(plan)
+}
+
+/// What the job doesn't run without.
+fn demanded(plan: &Plan, demands: &[String], machine: &str) -> Result<(), Failure> {
+    let applied = plan.applied();
+    let missing: Vec<&str> =
+        demands.iter().map(String::as_str).filter(|word| !applied.contains(word)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let why = match plan.not_applied.join("; ") {
+        why if why.is_empty() => why,
+        why => format!("; {why}"),
+    };
+    Err(Failure::job(
+        Step::Plan,
+        crate::failure::hold::FAILED_TO_CREATE_PROCESS,
+        libc::ENOTSUP,
+        format!(
+            "MinIsolation demands {}, which {machine} doesn't give this job (it gives: {}{why})",
+            missing.join(" "),
+            applied.join(" ")
+        ),
+    ))
 }
 
 /// An ad as the job may see it: claim ids and other secrets are left out.

@@ -9,6 +9,7 @@ mod identity;
 mod limits;
 mod make;
 mod mounts;
+mod outside;
 mod resources;
 mod roots;
 mod show;
@@ -25,11 +26,13 @@ pub(crate) use identity::choose_account;
 pub(crate) use limits::Limits;
 pub(crate) use make::{Inputs, make};
 pub(crate) use mounts::{Mount, What};
+pub(crate) use outside::GPUS;
 pub(crate) use roots::{NamedRoot, named_roots};
 
 use crate::host::cgroups::Cgroups;
 use crate::knobs::Knobs;
 use crate::sys::privilege::Ids;
+use crate::sys::seccomp::Profile;
 
 /// What is known about the machine before the plan is made.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub(crate) struct Host {
     pub(crate) privileged: bool,
     /// Whether an unprivileged process may make user namespaces here.
     pub(crate) user_namespaces: bool,
+    /// Whether each PID namespace has a largest process number of its own (Linux 6.14).
+    pub(crate) numbers_by_namespace: bool,
     /// Whether the kernel has Landlock scopes (Linux 6.12).
     pub(crate) scopes: bool,
     /// Where jobs' cgroups are made.
@@ -241,6 +246,8 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     /// Its cgroup.
     pub(crate) together: Together,
+    /// Which system calls are refused to it.
+    pub(crate) calls: Profile,
     /// The program.
     pub(crate) program: Program,
     /// Isolation that was wanted by default and can't be had here, each with the reason.
@@ -263,14 +270,22 @@ impl Plan {
             ("chroot", matches!(self.root, Root::Named(_))),
             ("execute", self.covers(&self.sandbox.execute)),
             ("tmp", self.covers(Path::new("/tmp"))),
-            ("shm", self.covers(Path::new("/dev/shm")) || self.covers(Path::new("/dev"))),
+            ("shm", self.private_memory()),
+            ("dev", self.covers(Path::new("/dev"))),
+            ("home", self.mounts.iter().any(|mount| matches!(mount.what, What::Home(_)))),
             ("keyring", true),
             ("scope", self.limits.scoped),
             ("nnp", true),
+            ("seccomp", self.calls != Profile::Keyrings),
         ]
         .into_iter()
         .filter_map(|(word, on)| on.then_some(word))
         .collect()
+    }
+
+    fn private_memory(&self) -> bool {
+        let own = |what: &What| matches!(what, What::Devices { machines_memory: false, .. });
+        self.covers(Path::new("/dev/shm")) || self.mounts.iter().any(|mount| own(&mount.what))
     }
 
     fn covers(&self, path: &Path) -> bool {

@@ -2,9 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use classad::Value;
+use classad::{ClassAd, Value};
 use serde::{Deserialize, Serialize};
 
+use super::outside::devices;
 use super::{Namespaces, PidOne, Root};
 use crate::failure::{Failure, Step};
 use crate::host::cgroups;
@@ -32,7 +33,20 @@ pub(crate) enum What {
     /// A new, empty memory file system.
     Memory,
     /// A new /dev with the harmless devices, pseudo terminals and shared memory.
-    Devices,
+    Devices {
+        /// Names below the machine's /dev that are bound in; a `*` at the end stands for any text.
+        granted: Vec<String>,
+        /// /dev/shm is the machine's.
+        machines_memory: bool,
+    },
+    /// A directory of the sandbox in place of the account's home, if that is there.
+    Home(PathBuf),
+    /// The account's home itself, read-only, if it is there.
+    HomeReadOnly,
+    /// A new, empty memory file system where the machine has that directory.
+    MemoryIfThere,
+    /// An empty directory that nobody may look into, where the machine has that directory.
+    Hidden,
     /// A new /proc: of the job's PID namespace, or of the machine's without what the job can't trace.
     Processes,
     /// The machine's /sys, read-only.
@@ -54,6 +68,7 @@ pub(super) fn cgroup_mount() -> Mount {
 pub(super) fn mounts(
     job: &Job,
     knobs: &Knobs,
+    machine: &ClassAd,
     root: &Root,
     namespaces: &Namespaces,
 ) -> Result<(Vec<Mount>, Vec<PathBuf>), Failure> {
@@ -64,11 +79,23 @@ pub(super) fn mounts(
         list.push(Mount { target: target.to_path_buf(), what, why: why.to_owned() });
     };
 
-    if let Root::Named(named) = root {
-        let why = format!("named root {} brings none of the kernel's", named.name);
-        add(Path::new("/dev"), What::Devices, &why);
-        add(Path::new("/sys"), What::System, &why);
-    }
+    let private_dev = match root {
+        Root::Named(named) => {
+            let why = format!("named root {} brings none of the kernel's", named.name);
+            add(Path::new("/dev"), devices(knobs, machine, root), &why);
+            add(Path::new("/sys"), What::System, &why);
+            true
+        }
+        Root::Host => {
+            if knobs.job_private_dev {
+                add(Path::new("/dev"), devices(knobs, machine, root), "JOB_PRIVATE_DEV");
+            }
+            if !knobs.job_stock_view {
+                add(Path::new("/sys"), What::System, "the machine's settings are not the job's");
+            }
+            knobs.job_private_dev
+        }
+    };
     for target in &private {
         let inside = relative(target);
         // A directory below another private one is private already; it only has to exist.
@@ -81,7 +108,7 @@ pub(super) fn mounts(
     if private.iter().any(|target| knobs.execute.starts_with(target)) {
         directories.push(relative(&knobs.execute));
     }
-    if knobs.mount_private_dev_shm && matches!(root, Root::Host) {
+    if knobs.mount_private_dev_shm && !private_dev {
         add(Path::new("/dev/shm"), What::Memory, "MOUNT_PRIVATE_DEV_SHM");
     }
     add(&knobs.execute, What::OwnSandboxOnly, "other jobs' sandboxes are out of sight");

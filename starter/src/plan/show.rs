@@ -30,6 +30,9 @@ impl fmt::Display for Plan {
             l.oom_score_adj,
             l.umask
         )?;
+        if let Some(most) = l.processes {
+            writeln!(f, "processes  {most} (the PID namespace's largest number)")?;
+        }
         if let Some(kib) = l.disk_kib {
             writeln!(f, "limit      disk {kib} KiB")?;
         }
@@ -45,6 +48,7 @@ impl fmt::Display for Plan {
             }
             Together::No(why) => writeln!(f, "cgroup     none: {why}")?,
         }
+        writeln!(f, "calls      {}", self.calls)?;
         writeln!(f, "rights     no_new_privs, no capability, only descriptors 0, 1 and 2")?;
         for (name, stdio) in ["stdin", "stdout", "stderr"].iter().zip(&self.program.stdio) {
             writeln!(f, "{name:<10} {stdio}")?;
@@ -132,9 +136,19 @@ impl fmt::Display for Mount {
                 write!(f, "{target} <- sandbox/{} (nosuid, nodev)", dir.display())
             }
             What::Memory => write!(f, "{target} <- new tmpfs (nosuid, nodev)"),
-            What::Devices => {
-                write!(f, "{target} <- new /dev: null zero full random urandom tty pts shm")
+            What::Devices { granted, machines_memory } => {
+                write!(f, "{target} <- new /dev: null zero full random urandom tty pts shm")?;
+                let machines = if *machines_memory { " (shm is the machine's)" } else { "" };
+                write!(f, "{machines}; of the machine's, where it has them: {}", granted.join(" "))
             }
+            What::Home(dir) => {
+                write!(f, "{target} <- sandbox/{} (nosuid, nodev), if it is there", dir.display())
+            }
+            What::HomeReadOnly => write!(f, "{target} <- itself, read-only, if it is there"),
+            What::MemoryIfThere => {
+                write!(f, "{target} <- new tmpfs (nosuid, nodev), if it is there")
+            }
+            What::Hidden => write!(f, "{target} <- nothing (mode 0000), if it is there"),
             What::Processes => write!(f, "{target} <- new proc (nosuid, nodev, noexec)"),
             What::Cgroup => write!(f, "{target} <- the own cgroup (read-only)"),
             What::System => write!(f, "{target} <- the machine's /sys (read-only)"),

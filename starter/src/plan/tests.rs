@@ -8,6 +8,7 @@ use super::*;
 use crate::failure::Disposition;
 use crate::job::Job;
 use crate::knobs::Knobs;
+use crate::sys::seccomp::Profile;
 
 fn job(lines: &str) -> Job {
     let text = format!("Cmd = \"/bin/true\"\nIwd = \"/home/alice\"\nOwner = \"alice\"\n{lines}");
@@ -18,14 +19,18 @@ fn knobs() -> Knobs {
     knobs_with("")
 }
 
+/// The daemons have no directories but EXECUTE.
 fn knobs_with(lines: &str) -> Knobs {
-    Knobs::from_text(&format!("EXECUTE = /var/lib/condor/execute\n{lines}"))
+    Knobs::from_text(&format!(
+        "EXECUTE = /var/lib/condor/execute\nJOB_HIDDEN_DIRECTORIES = /run/user\n{lines}"
+    ))
 }
 
 fn host() -> Host {
     Host {
         privileged: true,
         user_namespaces: true,
+        numbers_by_namespace: true,
         scopes: true,
         cgroups: Cgroups::None("none here".into()),
         pid: 77,
@@ -74,14 +79,19 @@ fn the_default_cell() {
     let plan = plan(&job(""), &knobs());
     assert_eq!(
         targets(&plan),
-        ["/tmp", "/var/tmp", "/dev/shm", "/var/lib/condor/execute", "/proc"]
+        ["/dev", "/sys", "/tmp", "/var/tmp", "/run/lock", "/run/user"]
+            .into_iter()
+            .chain(["/var/lib/condor/execute", "/proc"])
+            .collect::<Vec<_>>()
     );
+    assert_eq!(plan.limits.processes, Some(1536));
+    assert_eq!(plan.calls, Profile::Default);
     assert_eq!(plan.namespaces.pid, PidOne::Init);
     assert!(plan.namespaces.ipc && plan.namespaces.uts && plan.namespaces.cgroup);
     assert!(!plan.namespaces.user && !plan.namespaces.net);
     assert_eq!(plan.sandbox.path(), Path::new("/var/lib/condor/execute/dir_77/scratch"));
     assert_eq!(plan.root, Root::Host);
-    assert_eq!(plan.not_applied, Vec::<String>::new());
+    assert!(plan.not_applied.len() == 1 && plan.not_applied[0].starts_with("home: "));
     assert_eq!(variable(&plan, "TMPDIR"), Some("/tmp"));
 }
 
@@ -99,11 +109,11 @@ fn private_directories_are_a_list_or_an_expression() {
     let with = |text: &str| Knobs { mount_under_scratch: Some(text.into()), ..knobs() };
     let expression = "ifThenElse(WantBig =?= true, \"/big /tmp\", \"/tmp\")";
     let plan_of = |lines: &str, text: &str| plan(&job(lines), &with(text));
-    assert_eq!(targets(&plan_of("WantBig = true\n", expression))[..2], ["/big", "/tmp"]);
-    assert_eq!(targets(&plan_of("", expression))[..2], ["/tmp", "/dev/shm"]);
+    assert_eq!(targets(&plan_of("WantBig = true\n", expression))[2..4], ["/big", "/tmp"]);
+    assert_eq!(targets(&plan_of("", expression))[2..4], ["/tmp", "/run/lock"]);
     // What is below a private directory is private already.
     let nested = plan_of("", "/tmp/inner,/tmp,/tmpfoo");
-    assert_eq!(targets(&nested)[..2], ["/tmp", "/tmpfoo"]);
+    assert_eq!(targets(&nested)[2..4], ["/tmp", "/tmpfoo"]);
     assert!(nested.sandbox.directories.contains(&"tmp/inner".into()));
     for bad in ["/", "tmp", "/tmp/../etc", "/var/lib/condor/execute/x", "1 + 1", "(", "NoSuchAttr"]
     {
@@ -117,7 +127,7 @@ fn private_directories_are_a_list_or_an_expression() {
 fn execute_below_a_private_directory_is_still_found() {
     let knobs = Knobs { execute: "/tmp/execute".into(), ..knobs() };
     let plan = plan(&job(""), &knobs);
-    assert_eq!(targets(&plan)[..2], ["/tmp", "/var/tmp"]);
+    assert_eq!(targets(&plan)[2..4], ["/tmp", "/var/tmp"]);
     assert!(plan.sandbox.directories.contains(&"tmp/execute".into()));
 }
 
@@ -142,7 +152,7 @@ fn a_root_by_name_or_a_hold() {
 fn nothing_is_dropped_silently() {
     let off = |lines: &str| knobs_with(&format!("PER_JOB_NAMESPACES = False\n{lines}\n"));
     let plan = plan(&job(""), &off(""));
-    assert_eq!(plan.not_applied.len(), 5);
+    assert_eq!(plan.not_applied.len(), 6);
     assert!(plan.mounts.is_empty() && plan.namespaces.pid == PidOne::Shared);
     assert_eq!(variable(&plan, "TMPDIR"), Some("/var/lib/condor/execute/dir_77/scratch"));
     let demands =
@@ -289,4 +299,144 @@ fn a_plan_survives_its_way_to_the_launcher_and_prints() {
     {
         assert!(text.contains(line), "{text}");
     }
+}
+
+fn what<'a>(plan: &'a Plan, target: &str) -> Option<&'a What> {
+    plan.mounts.iter().find(|mount| mount.target == Path::new(target)).map(|mount| &mount.what)
+}
+
+#[test]
+fn the_home_is_the_jobs_own_unless_it_needs_the_machines() {
+    let moved = "ShouldTransferFiles = \"YES\"\n";
+    let of = |lines: &str, knobs: &str| plan(&job(&format!("{moved}{lines}")), &knobs_with(knobs));
+    let private = of("", "");
+    assert_eq!(what(&private, "/home/alice"), Some(&What::Home("_condor_home".into())));
+    assert!(private.sandbox.directories.contains(&"_condor_home".into()));
+    assert!(private.not_applied.is_empty() && private.applied().contains(&"home"));
+    let read_only = of("", "JOB_HOME = read-only\n");
+    assert_eq!(what(&read_only, "/home/alice"), Some(&What::HomeReadOnly));
+    assert_eq!(what(&of("", "JOB_HOME = machine\n"), "/home/alice"), None);
+    assert_eq!(what(&of("", "JOB_STOCK_VIEW = True\n"), "/home/alice"), None);
+    for (lines, knobs, why) in [
+        ("Cmd = \"/home/alice/x\"\nTransferExecutable = false\n", "", "the job's program is in it"),
+        ("RemoteIwd = \"/home/alice/x\"\n", "", "working directory is in it"),
+        ("", "BIN = /home/alice/condor/bin\n", "BIN is in it"),
+        ("ShouldTransferFiles = \"NO\"\nIwd = \"/data\"\n", "", "no files are moved"),
+    ] {
+        let plan = of(lines, knobs);
+        assert_eq!(what(&plan, "/home/alice"), None);
+        assert!(plan.not_applied.iter().any(|item| item.contains(why)), "{:?}", plan.not_applied);
+        assert!(!plan.applied().contains(&"home") && plan.to_string().contains(why));
+    }
+    // EXECUTE and a private directory in the home are found in the new one.
+    let inside = of("", "EXECUTE = /home/alice/execute\nMOUNT_UNDER_SCRATCH = /home/alice/tmp\n");
+    for dir in ["_condor_home/execute", "_condor_home/tmp"] {
+        assert!(inside.sandbox.directories.contains(&dir.into()), "{:?}", inside.sandbox);
+    }
+    let order = targets(&inside);
+    let at = |target: &str| order.iter().position(|known| *known == target).unwrap();
+    assert!(at("/home/alice") < at("/home/alice/tmp"));
+    assert!(at("/home/alice") < at("/home/alice/execute"));
+}
+
+#[test]
+fn nothing_of_the_jobs_is_hidden() {
+    let knobs = "LOG = /pool/log\nSPOOL = /pool/spool\nLOCK = /pool/log/lock\n\
+                 JOB_HIDDEN_DIRECTORIES = LOG SPOOL LOCK NO_SUCH_KNOB /run/user\n";
+    let with = |lines: &str, more: &str| plan(&job(lines), &knobs_with(&format!("{knobs}{more}")));
+    let moved = "ShouldTransferFiles = \"YES\"\n";
+    let usual = with(moved, "");
+    let hidden = |plan: &Plan| -> Vec<String> {
+        let hidden = plan.mounts.iter().filter(|mount| mount.what == What::Hidden);
+        hidden.map(|mount| mount.target.display().to_string()).collect()
+    };
+    assert_eq!(hidden(&usual), ["/pool/log", "/pool/spool", "/run/user"]);
+    for (lines, more, why) in [
+        ("Iwd = \"/pool/spool/1\"\nOut = \"x\"\n", "", "/pool/spool/1"),
+        (&*format!("{moved}Cmd = \"/pool/spool/x\"\nTransferExecutable = false\n"), "", "program"),
+        (moved, "EXECUTE = /pool/spool/execute\n", "EXECUTE is in it"),
+    ] {
+        let plan = with(lines, more);
+        assert_eq!(hidden(&plan), ["/pool/log", "/run/user"]);
+        assert!(plan.not_applied.iter().any(|item| item.contains(why)), "{:?}", plan.not_applied);
+    }
+    assert!(hidden(&with(moved, "JOB_HIDDEN_DIRECTORIES =\n")).is_empty());
+    let stock = plan(&job(moved), &Knobs::from_text("EXECUTE = /e\nJOB_STOCK_VIEW = True\n"));
+    assert_eq!(targets(&stock), ["/tmp", "/var/tmp", "/dev/shm", "/e", "/proc"]);
+    assert_eq!(stock.calls, Profile::Keyrings);
+}
+
+#[test]
+fn devices_are_granted_by_name_and_gpus_by_the_slot() {
+    let with = |knobs: &str, machine: &str| {
+        let ids = Ids { uid: 1001, gid: 1001, groups: vec![] };
+        let plan = make(Inputs {
+            job: &job(""),
+            knobs: &knobs_with(knobs),
+            host: &host(),
+            account: Account { name: "alice".into(), ids, home: "/home/alice".into() },
+            machine: &ClassAd::parse_old(machine).unwrap(),
+            slot: "slot1",
+            environment: &[],
+            stdio: [None, None, None],
+            unnamed_output: Stdio::Null,
+            pool: false,
+            submitter: None,
+        });
+        match what(&plan.unwrap(), "/dev") {
+            Some(What::Devices { granted, machines_memory }) => {
+                (granted.join(" "), *machines_memory)
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(with("", ""), ("infiniband".into(), false));
+    let gpus = "MachineResources = \"GPUs\"\nAssignedGPUs = \"GPU-1\"\n";
+    assert_eq!(with("", gpus), ("infiniband nvidia* dri kfd".into(), false));
+    let knobs = "JOB_DEVICES = fuse, net/tun\nMOUNT_PRIVATE_DEV_SHM = False\n";
+    assert_eq!(with(knobs, ""), ("fuse net/tun".into(), true));
+}
+
+#[test]
+fn ancestors_are_told_only_where_they_are_needed() {
+    let of = |knobs: &str| {
+        let (job, knobs) = (job(""), knobs_with(knobs));
+        let ids = Ids { uid: 1001, gid: 1001, groups: vec![] };
+        let plan = make(Inputs {
+            job: &job,
+            knobs: &knobs,
+            host: &host(),
+            account: Account { name: "alice".into(), ids, home: "/home/alice".into() },
+            machine: &ClassAd::new(),
+            slot: "slot1",
+            environment: &[("_CONDOR_ANCESTOR_1".into(), "2:3:4".into())],
+            stdio: [None, None, None],
+            unnamed_output: Stdio::Null,
+            pool: false,
+            submitter: None,
+        });
+        variable(&plan.unwrap(), "_CONDOR_ANCESTOR_1").is_some()
+    };
+    assert!(!of(""));
+    assert!(of("USE_PID_NAMESPACES = False\n") && of("JOB_STOCK_VIEW = True\n"));
+}
+
+#[test]
+fn a_job_has_the_isolation_it_demands_or_does_not_run() {
+    let with = |words: &str, knobs: &str| {
+        let lines = format!("MinIsolation = \"{words}\"\n");
+        plan_on(&host(), &job(&lines), &knobs_with(knobs))
+    };
+    for met in ["", "mnt pid", "Seccomp, dev,shm"] {
+        assert!(with(met, "").is_ok(), "{met}");
+    }
+    for (words, knobs) in
+        [("net", ""), ("mnt nonsense", ""), ("pid", "USE_PID_NAMESPACES = False\n"), ("home", "")]
+    {
+        let failure = with(words, knobs).unwrap_err();
+        assert!(matches!(failure.disposition, Disposition::Hold { code: 6, .. }), "{failure:?}");
+        assert!(failure.message.starts_with("MinIsolation demands "), "{failure}");
+        assert!(failure.message.contains("node1"), "{failure}");
+    }
+    assert!(with("net", "NO_JOB_NETWORKING = True\n").is_ok());
 }

@@ -4,12 +4,14 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, MemfdFlags, Mode, OFlags, ResolveFlags, fchmod, memfd_create, unlinkat,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -26,6 +28,53 @@ pub(crate) struct Invalid {
     pub(crate) number: i64,
     /// What is wrong, in one line.
     pub(crate) text: String,
+}
+
+/// The name of the list of a checkpoint.
+fn name(number: i64) -> String {
+    format!("{PREFIX}{number:04}")
+}
+
+/// A list in the making.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    number: i64,
+    lines: Vec<u8>,
+}
+
+impl Manifest {
+    /// That of a checkpoint, without files.
+    pub(super) fn new(number: i64) -> Self {
+        Self { number, lines: Vec::new() }
+    }
+
+    /// Adds a file, by its path in the sandbox.
+    pub(super) fn add(&mut self, path: &[u8], file: File) -> io::Result<()> {
+        let sum = sum(file)?;
+        if path.contains(&b'\n') {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "its name has several lines"));
+        }
+        if (self.lines.len() + sum.len() + path.len()) as u64 > LIMIT - 1024 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there are too many files"));
+        }
+        self.lines.extend_from_slice(sum.as_bytes());
+        self.lines.extend_from_slice(b" *");
+        self.lines.extend_from_slice(path);
+        self.lines.push(b'\n');
+        Ok(())
+    }
+
+    /// Its name, and a file with it, which isn't in the sandbox: the job's next run doesn't see it.
+    pub(super) fn finish(self) -> io::Result<(String, File)> {
+        let name = name(self.number);
+        let own = hex(&Sha256::digest(&self.lines));
+        let mut file = File::from(memfd_create("manifest", MemfdFlags::CLOEXEC)?);
+        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        file.write_all(&self.lines)?;
+        file.write_all(format!("{own} *{name}\n").as_bytes())?;
+        file.rewind()?;
+        Ok((name, file))
+    }
 }
 
 /// The number of the checkpoint that a name is the list of.
@@ -139,11 +188,6 @@ mod tests {
 
     const STATE: &str = "9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0";
 
-    /// The name of the list of a checkpoint.
-    fn name(number: i64) -> String {
-        format!("{PREFIX}{number:04}")
-    }
-
     /// A sandbox with two files and the list of checkpoint 7.
     fn sandbox() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -180,6 +224,23 @@ mod tests {
         assert_eq!(checked(dir.path()), None);
         assert!(!dir.path().join(name(7)).exists(), "the job doesn't see the list");
         assert_eq!(checked(dir.path()), None, "there may be none");
+    }
+
+    #[test]
+    fn what_is_made_passes() {
+        let dir = sandbox();
+        let mut manifest = Manifest::new(7);
+        for path in ["state", "d/e"] {
+            manifest.add(path.as_bytes(), File::open(dir.path().join(path)).unwrap()).unwrap();
+        }
+        let state = File::open(dir.path().join("state")).unwrap();
+        assert!(manifest.add(b"a\nb", state).is_err());
+        let (made, mut file) = manifest.finish().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(made, name(7));
+        assert_eq!(text, fs::read_to_string(dir.path().join(made)).unwrap());
+        assert_eq!(checked(dir.path()), None);
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(super) const STANDARD: [&str; 2] = ["_condor_stdout", "_condor_stderr"];
 
 /// Files that the starter puts into the sandbox for the job or keeps there for itself. HTCondor
 /// never sends them back, not even if the job lists them.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 11] = [
+    "_condor_home",
     ".job.ad",
     ".machine.ad",
     ".update.ad",

@@ -20,6 +20,7 @@ use super::fault::Direction;
 use crate::failure::{Context, Failure};
 use crate::sys::clone::{self, Child, Side};
 use crate::sys::privilege::{self, Ids};
+use crate::sys::seccomp::Profile;
 use crate::sys::{exec, process};
 
 /// More than this is not read from a process that reports; a catalogue of some 500 000 names.
@@ -53,6 +54,8 @@ pub(super) enum Keeps {
 pub(crate) struct Entrance<'a> {
     /// The namespaces that it is made in.
     pub(crate) namespaces: CloneFlags,
+    /// The system calls that the plugins in it can't make.
+    pub(crate) calls: Profile,
     /// Builds it, in there.
     pub(crate) enter: &'a dyn Fn() -> Result<(), Failure>,
 }

@@ -23,6 +23,16 @@ pub(crate) const GUIDANCE: i64 = 305;
 pub(crate) const ULOG: i64 = 284;
 pub(crate) const JOB_EXIT: i64 = -65;
 
+// What a job has it do with files.
+pub(crate) const FILE_INFO: i64 = -74;
+pub(crate) const OPEN: i64 = 66;
+pub(crate) const FSTAT: i64 = 24;
+pub(crate) const WRITE: i64 = 120;
+pub(crate) const CLOSE: i64 = 10;
+
+/// The descriptor of every file that it opens.
+pub(crate) const FILE: i64 = 7;
+
 /// The name of the claim's session.
 pub(crate) const CLAIM_SESSION: &str = "<127.0.0.1:1>#1#2";
 
@@ -79,6 +89,23 @@ fn read(mut message: Reader<'_>) -> Result<Request, Error> {
             request.ad = message.value()?;
         }
         STARTER_INFO | JOB_UPDATE | EVENT | GUIDANCE | ULOG => request.ad = message.value()?,
+        FILE_INFO => {
+            message.string()?;
+        }
+        OPEN => {
+            message.i64()?;
+            message.i64()?;
+            message.string()?;
+        }
+        FSTAT | CLOSE => {
+            message.i64()?;
+        }
+        WRITE => {
+            message.i64()?;
+            let length = message.i64()?;
+            let bytes = message.bytes(usize::try_from(length).unwrap())?;
+            request.ad.insert_value("Written", String::from_utf8_lossy(bytes).into_owned());
+        }
         other => panic!("request {other}, which this shadow doesn't know"),
     }
     message.finish()?;
@@ -177,6 +204,18 @@ fn answer(stream: &mut Stream<TcpStream>, number: i64, release: &str, ad: &Class
                 message.i64(1).value(&ad);
             }
             message.i64(if services.starts_with("broken") { -1 } else { 0 });
+        }
+        FILE_INFO => {
+            message.i64(0).string("/home/alice/submit/file");
+        }
+        OPEN => {
+            message.i64(FILE);
+        }
+        FSTAT => {
+            message.i64(0).string("1 2 3");
+        }
+        WRITE => {
+            message.i64(3);
         }
         // A negative one that is no errno.
         EVENT if release == NEW => {

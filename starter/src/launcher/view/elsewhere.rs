@@ -36,8 +36,13 @@ pub(super) enum Kind {
     Sandbox,
 }
 
-/// The places in the job's root; `execute` is open on EXECUTE in this mount namespace.
-pub(super) fn places(plan: &Plan, execute: impl AsFd) -> Result<Vec<Place>, Failure> {
+/// The places in the job's root, and the mounts of it that are to be taken off because the job gets
+/// its own; `execute` is open on EXECUTE in this mount namespace.
+pub(super) fn places(
+    plan: &Plan,
+    execute: impl AsFd,
+    for_job: bool,
+) -> Result<(Vec<Place>, Vec<PathBuf>), Failure> {
     const TABLE: &str = "/proc/self/mountinfo";
     let table = std::fs::read(TABLE).at(Step::View, TABLE)?;
     let id = statx(execute, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
@@ -51,6 +56,7 @@ pub(super) fn places(plan: &Plan, execute: impl AsFd) -> Result<Vec<Place>, Fail
             std::fs::canonicalize(&root.path).at(Step::Root, root.path.display())?
         }
     };
+    let replaced = replaced(plan, &mounts, &base, for_job);
     let own_proc = plan.mounts.iter().find(|mount| mount.what == What::Processes);
     let mut places: Vec<Place> = Vec::new();
     let mut add = |path: &Path, kind| {
@@ -80,7 +86,34 @@ pub(super) fn places(plan: &Plan, execute: impl AsFd) -> Result<Vec<Place>, Fail
             "the named root is a /proc or a part of EXECUTE: choose another directory",
         ));
     }
-    Ok(places)
+    Ok((places, replaced))
+}
+
+/// Mounts where the plan has a /dev, /proc or /sys of the job's own; what is mounted below goes with
+/// them. In a user namespace the kernel takes none apart.
+fn replaced(plan: &Plan, mounts: &[Mounted], base: &Path, for_job: bool) -> Vec<PathBuf> {
+    if plan.namespaces.user {
+        return Vec::new();
+    }
+    let targets = plan.mounts.iter().filter(|mount| match mount.what {
+        What::Devices { .. } | What::System => true,
+        // Only the job's process can have its own.
+        What::Processes => for_job,
+        _ => false,
+    });
+    let mut paths = Vec::new();
+    for target in targets {
+        let below = mounts.iter().filter_map(|mount| {
+            let path = Path::new("/").join(mount.point.strip_prefix(base).ok()?);
+            path.starts_with(&target.target).then_some(path)
+        });
+        let below: Vec<PathBuf> = below.collect();
+        let tops = below
+            .iter()
+            .filter(|path| below.iter().all(|other| *path == other || !path.starts_with(other)));
+        paths.extend(tops.cloned());
+    }
+    paths
 }
 
 /// Where EXECUTE, or something below it, can be seen by way of any mount; `id` is that of the mount

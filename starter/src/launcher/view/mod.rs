@@ -3,12 +3,14 @@
 //! The order of work:
 //! 1. the whole tree becomes a slave of the machine's: later automounts arrive, nothing leaves;
 //! 2. the sandbox is opened through the new namespace and must be the directory that was made;
-//! 3. a copy of the root's mounts is attached on EXECUTE, as a first foothold;
+//! 3. a copy of the root's mounts is attached on EXECUTE, as a first foothold, and what the job gets
+//!    anew is taken off it;
 //! 4. the mounts of the plan are made in it, in order; a missing directory is made without writing
 //!    to the root: its parent is replaced by a memory file system with the parent's entries bound in;
 //! 5. the starter's own files in the sandbox become read-only;
 //! 6. the copy becomes `/` by pivot_root, and the old tree is detached, not just hidden.
 
+mod covers;
 mod elsewhere;
 
 use std::ffi::CString;
@@ -46,8 +48,8 @@ pub(crate) struct Places {
     pub(crate) sandbox: Identity,
     /// The named root, if the plan has one.
     pub(crate) root: Option<Identity>,
-    /// Whether this is for a process in the job's cgroup, which is then all it sees of them.
-    pub(crate) own_cgroup: bool,
+    /// Whether this is for the job itself, and not for who only moves its files.
+    pub(crate) for_job: bool,
 }
 
 /// The identity of a directory, to find it again in another mount namespace, where the descriptors
@@ -73,6 +75,8 @@ struct View {
     /// Directories that this view rebuilt in memory, with their device numbers: there more may be
     /// added until the view is finished.
     rebuilt: Vec<(u64, OwnedFd)>,
+    /// The empty directory that covers others, once there is one.
+    nothing: Option<OwnedFd>,
 }
 
 /// Builds the view of the plan and makes it this process's root. Called in the new mount namespace.
@@ -88,13 +92,14 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
         .at(Step::View, "the sandbox")?;
     let beside = beside(plan)?;
     let private = private_copies(plan, sandbox_dir.as_fd())?;
-    let elsewhere = elsewhere::places(plan, &foothold)?;
+    let (elsewhere, replaced) = elsewhere::places(plan, &foothold, places.for_job)?;
     let execute = Identity::of(foothold.as_fd()).at(Step::View, plan.sandbox.execute.display())?;
     let system = openat(CWD, "/sys", PLACE, Mode::empty()).at(Step::View, "/sys")?;
     let proc = openat(CWD, "/proc", PLACE, Mode::empty()).at(Step::View, "/proc")?;
     attach(tree.as_fd(), foothold.as_fd()).at(Step::View, "attaching the new root")?;
 
-    let mut view = View { root: tree, rebuilt: Vec::new() };
+    let mut view = View { root: tree, rebuilt: Vec::new(), nothing: None };
+    view.detach(&replaced)?;
     for place in &elsewhere {
         view.hide(place, execute).at(Step::View, format!("covering {}", place.path.display()))?;
     }
@@ -111,10 +116,24 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
                 view.own_sandbox_only(plan, own_sandbox.as_fd(), beside)
             }
             What::Memory => memory("1777").and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
-            What::Devices => devices::filesystem().and_then(|fs| {
-                view.mount(fs.as_fd(), &mount.target)?;
-                devices::fill(&fs, !plan.namespaces.user)
-            }),
+            What::Devices { granted, machines_memory } => {
+                devices::filesystem().and_then(|fs| {
+                    view.mount(fs.as_fd(), &mount.target)?;
+                    devices::harmless(&fs, plan.namespaces.user)?;
+                    // Who only moves files has no use for the rest.
+                    if places.for_job {
+                        devices::fill(&fs, plan.namespaces.user, granted, *machines_memory)?;
+                    }
+                    devices::close(&fs)
+                })
+            }
+            What::Home(_) => {
+                let copy = private.next().ok_or_else(|| Failure::host(Step::View, "no copy"))?;
+                view.home(copy.as_fd(), &mount.target)
+            }
+            What::HomeReadOnly => view.read_only(&mount.target),
+            What::MemoryIfThere => view.memory_over(&mount.target),
+            What::Hidden => view.cover(&mount.target),
             // Without what is mounted below, such as cgroups. In a user namespace the kernel hands
             // out a mount only together with those.
             What::System => copy_tree(system.as_fd(), plan.namespaces.user)
@@ -123,8 +142,8 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
                     restrict(copy.as_fd(), deny, true).map(|()| copy)
                 })
                 .and_then(|copy| view.mount(copy.as_fd(), &mount.target)),
-            // Who only moves files has no use for it.
-            What::Cgroup if !places.own_cgroup => Ok(()),
+            // Nor for this.
+            What::Cgroup if !places.for_job => Ok(()),
             What::Cgroup => new_filesystem("cgroup2", &[], HARMLESS | Deny::WRITE | Deny::EXEC)
                 .and_then(|fs| view.mount(fs.as_fd(), &mount.target)),
             // Needs a process of the new PID namespace; only the place is prepared here.
@@ -215,7 +234,7 @@ fn copy_root(plan: &Plan, checked: Option<Identity>) -> Result<OwnedFd, Failure>
 /// Detached copies of the sandbox's directories, in the order of the plan's mounts.
 fn private_copies(plan: &Plan, sandbox: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, Failure> {
     let wanted = plan.mounts.iter().filter_map(|mount| match &mount.what {
-        What::Private(relative) => Some(relative),
+        What::Private(relative) | What::Home(relative) => Some(relative),
         _ => None,
     });
     wanted
@@ -250,6 +269,26 @@ fn enter(root: &OwnedFd) -> Result<(), Failure> {
 }
 
 impl View {
+    /// Takes mounts off the copy that the job gets others for, so that nothing is under those.
+    fn detach(&self, paths: &[PathBuf]) -> Result<(), Failure> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        rustix::process::fchdir(&self.root).at(Step::View, "entering the copy of the root")?;
+        for path in paths {
+            let relative = path.strip_prefix("/").unwrap_or(path);
+            let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+            match unmount(relative, flags) {
+                // Another mount lay over it, or it went with one.
+                Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
+                Err(error) => {
+                    return Err(error).at(Step::View, format!("detaching {}", path.display()));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Attaches a mount at a path of the view.
     fn mount(&mut self, mount: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
         let place = self.place(target)?;

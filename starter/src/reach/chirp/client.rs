@@ -112,6 +112,25 @@ impl Client {
         self.output.extend_from_slice(bytes);
     }
 
+    /// The shadow was lost while it was served. A number can answer a `new` request that has no answer
+    /// yet; in the middle of something longer only the end of the stream says so, and what comes of the
+    /// client's bytes isn't taken for requests.
+    pub(crate) fn lost(&mut self, new: bool) {
+        if !new {
+            self.close();
+        } else if self.output.is_empty() {
+            self.answer(Fault::Offline.number());
+        }
+    }
+
+    /// The shadow is another one: a descriptor of the last one's would be some other file there.
+    fn forget(&mut self) {
+        self.files.clear();
+        if self.work.take().is_some() {
+            self.close();
+        }
+    }
+
     /// Gives up a client that can't be answered any more.
     pub(crate) fn close(&mut self) {
         self.closing = true;
@@ -348,6 +367,12 @@ impl Proxy {
         Some((heard, client))
     }
 
+    /// Nothing is open any more, as the shadow is another one.
+    pub(crate) fn forget(&mut self) {
+        self.orphans.clear();
+        self.clients.iter_mut().for_each(Client::forget);
+    }
+
     /// Descriptors that nobody has any more.
     pub(crate) fn orphans(&mut self) -> Vec<i64> {
         std::mem::take(&mut self.orphans)
@@ -453,6 +478,27 @@ mod tests {
         drop(crowd);
         turn(&mut proxy, SHORT);
         assert_eq!(proxy.clients(), 1);
+    }
+
+    #[test]
+    fn another_shadow_has_nothing_open() {
+        let (mut proxy, address) = proxy();
+        let (mut idle, busy) = (connect(address), connect(address));
+        proxy.step();
+        for client in &mut proxy.clients {
+            client.opened(7);
+        }
+        proxy.clients[1].work = Some(Work::Get(9, 100));
+        proxy.orphans.push(5);
+        proxy.forget();
+        assert!(!proxy.clients[0].owns(7));
+        proxy.clients[0].lost(true);
+        proxy.clients[0].lost(true);
+        turn(&mut proxy, SHORT);
+        assert_eq!(proxy.clients(), 1);
+        assert_eq!(read(&mut idle, 4), format!("{}\n", Fault::Offline.number()));
+        assert!(proxy.orphans().is_empty());
+        drop(busy);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::failure::{Disposition, Failure, Step, hold};
 use crate::job::{Checkpoint, Job};
 use crate::launcher::message::{Order, Status};
 use crate::parent::shadow::Call;
-use crate::transfer::{Delivered, Output};
+use crate::transfer::{Delivered, Output, Targets};
 
 /// Of one that fails the next takes the place.
 const TRIES: u32 = 1;
@@ -52,23 +52,39 @@ impl Pool<'_> {
     /// The checkpoint that an end of the program is, if it is one. What a job does that was asked to
     /// end is no checkpoint: it is over.
     pub(super) fn saved<'j>(
-        &self,
+        &mut self,
         job: &'j Job,
         ended: Status,
-    ) -> Result<Option<&'j Checkpoint>, Failure> {
+    ) -> Result<Option<&'j Checkpoint>, Broken> {
         let Some(checkpoint) = job.checkpoint.as_ref().filter(|_| !self.ending.is_under_way())
         else {
             return Ok(None);
         };
         match (self.checkpoints.asked, checkpoint.is(ended)) {
-            (true, false) => Err(Failure::job(
-                Step::Watch,
-                hold::FAILED_TO_CHECKPOINT,
-                ended.wait(),
-                checkpoint.broken_promise(ended),
-            )),
+            (true, false) => {
+                self.tell(&Call::Event(&ads::execution_exit()))?;
+                self.tell_reaped()?;
+                Err(Failure::job(
+                    Step::Watch,
+                    hold::FAILED_TO_CHECKPOINT,
+                    ended.wait(),
+                    checkpoint.broken_promise(ended),
+                )
+                .into())
+            }
             (asked, true) if asked || checkpoint.on_exit => Ok(Some(checkpoint)),
             _ => Ok(None),
+        }
+    }
+
+    /// Tells how the program ended and what it took, once it isn't started again.
+    pub(super) fn tell_reaped(&mut self) -> Result<(), Broken> {
+        match &self.figures {
+            Some(figures) => {
+                let reaped = figures.reaped(self.knobs, &self.ending, self.release);
+                self.update(reaped)
+            }
+            None => Ok(()),
         }
     }
 
@@ -97,6 +113,7 @@ impl Pool<'_> {
                 tracing::warn!("Failed to transfer checkpoint {number}: {failure}");
                 self.tell(&Call::Event(&ads::checkpoint("FailedCheckpoint", number)))?;
                 if matches!(failure.disposition, Disposition::Hold { .. }) {
+                    self.tell_reaped()?;
                     let text = format!("Starter failed to upload checkpoint: {failure}");
                     let code = hold::FAILED_TO_CHECKPOINT;
                     return Err(Failure::job(Step::Output, code, -1, text).into());
@@ -121,16 +138,23 @@ impl Pool<'_> {
         if self.peer.is_none() || job.transfer.is_none() {
             return Err(Failure::host(Step::Output, "this job's files are not moved").into());
         }
-        // In the spool nobody would look for it.
-        if let Some(destination) = &checkpoint.destination {
-            let text = format!("CheckpointDestination is not supported here yet: {destination}");
-            return Err(Failure::job(Step::Output, hold::UPLOAD_FILE, 0, text).into());
-        }
-        let mut output = Output { core: None, is_final: false, ..self.output(job, plan, pid) };
+        let urls = match &checkpoint.destination {
+            None => Targets::default(),
+            Some(destination) => {
+                let (Some(id), Some(_)) = (&job.global_id, &self.plugins.settings) else {
+                    // In the spool nobody would look for it.
+                    let text = format!("checkpoints can't be stored at {destination}");
+                    return Err(Failure::job(Step::Output, hold::UPLOAD_FILE, 0, text).into());
+                };
+                Targets::of_checkpoint(destination, id, self.checkpoints.number)
+            }
+        };
+        let output = self.output(job, plan, pid);
+        let mut output = Output { core: None, is_final: false, urls, ..output };
         if let Some(files) = &checkpoint.files {
             output.list = Some(files.clone());
         }
-        self.deliver(&output, TRIES)
+        self.deliver(&output, TRIES, "Checkpoint")
     }
 
     /// Whether the startd would have the claim used again, which is what a job does that goes on after

@@ -44,6 +44,7 @@ impl Pool<'_> {
         proxy.step();
         for index in 0..proxy.clients() {
             let Some((heard, client)) = proxy.next(index) else { continue };
+            let new = matches!(heard, Heard::Request(_));
             let served = match heard {
                 Heard::Request(Ok(request)) => self.serve_client(client, request, &job.ad),
                 Heard::Request(Err(fault)) => {
@@ -55,7 +56,7 @@ impl Pool<'_> {
             };
             // A client doesn't wait for a shadow that may never come back.
             if let Err(Broken::Lost(_)) = served {
-                client.answer(Fault::Offline.number());
+                client.lost(new);
             }
             served?;
         }
@@ -253,16 +254,16 @@ impl Pool<'_> {
     ) -> Result<(), Broken> {
         bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         let rest = left - bytes.len() as u64;
+        client.send(&bytes);
         if rest > 0 && !bytes.is_empty() {
             client.work = Some(Work::Get(fd, rest));
-        } else {
-            let _ = self.close_remote(fd)?;
+            return Ok(());
         }
-        client.send(&bytes);
-        if bytes.is_empty() && rest > 0 {
+        if rest > 0 {
             // The file has become shorter than was announced: only the end of the stream says so.
             client.close();
         }
+        let _ = self.close_remote(fd)?;
         Ok(())
     }
 

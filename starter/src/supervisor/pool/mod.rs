@@ -258,10 +258,7 @@ impl<'a> Pool<'a> {
         if let Some(hold) = self.untold_hold() {
             self.call(&Call::UserLog(&hold), |_| Ok(()))?;
         }
-        if let Some(figures) = &self.figures {
-            let reaped = figures.reaped(self.knobs, &self.ending, self.release);
-            self.update(reaped)?;
-        }
+        self.tell_reaped()?;
         // Nothing of such a job is worth having.
         let figures = self.figures.as_ref();
         if let Some(failure) = figures.and_then(|f| f.out_of_memory(plan, self.knobs, !by_itself)) {
@@ -298,7 +295,7 @@ impl<'a> Pool<'a> {
                     self.desk.order(&Order::KeepLog)?;
                     output.list.iter_mut().for_each(|list| list.push(SANDBOX_LOG.into()));
                 }
-                self.deliver(&output, TRIES)?
+                self.deliver(&output, TRIES, "Output")?
             }
             _ => None,
         };
@@ -454,7 +451,9 @@ impl<'a> Pool<'a> {
             return Ok(());
         }
         if let Some(hold) = self.untold_hold() {
-            self.call(&Call::UserLog(&hold), |_| Ok(()))?;
+            let told = self.call(&Call::UserLog(&hold), |_| Ok(()));
+            self.ending.hold_told = told.is_ok();
+            told?;
         }
         self.renew_tokens(job)?;
         self.stream()?;
@@ -552,7 +551,7 @@ impl<'a> Pool<'a> {
             Disposition::Hold { code, subcode } => (code, subcode),
             Disposition::Elsewhere => (hold::STARTER_ERROR, 0),
         };
-        if self.is_away() {
+        if self.is_away() || self.lost.is_some() {
             // Nothing of it is needed while somebody is waited for who may hear it.
             self.stage = Stage::Quiet;
             let _ = self.desk.order(&Order::Finish);

@@ -42,11 +42,13 @@ impl Pool<'_> {
         is_wanted.then_some(Wanted::Output)
     }
 
-    /// Brings output to the shadow, in so many tries; `None` if the job had to end at once meanwhile.
+    /// Brings output to the shadow, in so many tries; `what` it is for the results of plugins, `Output` or
+    /// `Checkpoint`. `None` if the job had to end at once meanwhile.
     pub(super) fn deliver(
         &mut self,
         output: &Output,
         tries: u32,
+        what: &str,
     ) -> Result<Option<Delivered>, Broken> {
         let mut pause = Duration::from_secs(1);
         let mut turn = 1;
@@ -61,7 +63,7 @@ impl Pool<'_> {
             self.desk.order(&Order::Deliver(destination))?;
             let report = self.report();
             self.stage = Stage::Quiet;
-            self.tell_results("Output")?;
+            self.tell_results(what)?;
             match report {
                 Ok(Report::Delivered(delivered)) => {
                     let stats = delivered.stats;

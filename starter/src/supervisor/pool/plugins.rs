@@ -79,13 +79,13 @@ impl Pool<'_> {
             }
         }
         let mut record = String::new();
+        for ad in told.plain.iter().filter_map(|text| ClassAd::parse(text).ok()) {
+            self.record(&mut record, ad);
+        }
         for result in &told.results {
             let Ok(ad) = ClassAd::parse(&result.ad) else { continue };
             if !result.is_call {
-                let mut ad = ad.clone();
-                ad.update(&self.plugins.job);
-                record.push_str("***\n");
-                record.push_str(&ad.to_old_string());
+                self.record(&mut record, ad.clone());
             }
             self.plugins.results.push(ad.into());
         }
@@ -97,7 +97,14 @@ impl Pool<'_> {
         }
     }
 
-    /// Tells the shadow what plugins have done: `which` is `Input` or `Output`.
+    fn record(&self, record: &mut String, mut ad: ClassAd) {
+        ad.update(&self.plugins.job);
+        record.push_str("***\n");
+        record.push_str(&ad.to_old_string());
+    }
+
+    /// Tells the shadow what plugins have done: `which` is `Input`, `Output` or
+    /// `Checkpoint`.
     pub(super) fn tell_results(&mut self, which: &str) -> Result<(), Broken> {
         let results = std::mem::take(&mut self.plugins.results);
         if results.is_empty() {

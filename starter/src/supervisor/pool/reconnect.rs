@@ -180,6 +180,9 @@ impl Pool<'_> {
             tracing::info!("Recovered connection to shadow after {time} seconds");
         }
         self.tie.hear();
+        if let Some(proxy) = &mut self.chirp {
+            proxy.forget();
+        }
         if let Some(address) = text("ShadowIpAddr") {
             tracing::info!("Communicating with shadow {address}");
         }

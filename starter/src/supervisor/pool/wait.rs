@@ -31,7 +31,13 @@ impl Pool<'_> {
         T: Default,
     {
         if !call.has_answer() {
-            self.present()?;
+            // Somebody has to see to a job that runs.
+            if !self.runs() {
+                self.present()?;
+            }
+            if let Some(lost) = self.lost.take() {
+                return Err(lost.into());
+            }
             self.shadow.as_mut().ok_or_else(nobody)?.send(call)?;
             return Ok(T::default());
         }

@@ -44,6 +44,7 @@ impl Place {
             host: &Host {
                 privileged: true,
                 user_namespaces: true,
+                numbers_by_namespace: true,
                 scopes: true,
                 cgroups: crate::host::cgroups::Cgroups::None("none here".into()),
                 pid: 7,

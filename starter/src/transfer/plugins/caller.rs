@@ -53,6 +53,8 @@ pub(crate) struct Caller<'a> {
     sandbox: PathBuf,
     lines: Option<&'a Lines>,
     table: Option<Table>,
+    /// Whether it is a checkpoint that is stored.
+    pub(crate) is_checkpoint: bool,
     /// What shadow and log shall hear.
     pub(crate) told: Told,
     /// What was moved.
@@ -239,7 +241,12 @@ impl<'a> Caller<'a> {
         };
         let ads = ads::sequence(ran.results.as_deref().unwrap_or_default());
         if settings.modern {
-            self.told.call(&call_ad(direction, plugin, pairs, &ran));
+            let class = match direction {
+                Direction::In => 1,
+                Direction::Out if self.is_checkpoint => 3,
+                Direction::Out => 2,
+            };
+            self.told.call(&call_ad(class, plugin, pairs, &ran));
         }
         for ad in &ads {
             self.stats.count(ad);
@@ -335,9 +342,10 @@ fn machine(failure: Failure) -> Fault {
     Fault { again: true, subcode: 0, text: format!("|Error: {}", failure.message) }
 }
 
-fn call_ad(direction: Direction, plugin: &Plugin, pairs: &[Pair], ran: &Ran) -> ClassAd {
+/// `class`: what was moved, 1 for input, 2 for output, 3 for a checkpoint.
+fn call_ad(class: i64, plugin: &Plugin, pairs: &[Pair], ran: &Ran) -> ClassAd {
     let mut ad = ClassAd::new();
-    ad.insert("TransferClass", if direction == Direction::In { 1 } else { 2 });
+    ad.insert("TransferClass", class);
     ad.insert_value("PluginBasename", plugin.base_name());
     let schemes: Vec<String> = call::schemes(pairs).into_iter().collect();
     ad.insert_value("Schemes", schemes.join(","));

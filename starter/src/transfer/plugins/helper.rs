@@ -14,6 +14,7 @@ use super::run::{Call, Ran, run_all};
 use crate::failure::{Context, Failure};
 use crate::launcher::message::Channel;
 use crate::sys::privilege::Ids;
+use crate::sys::seccomp::Profile;
 use crate::sys::{keyring, process, scope, seccomp};
 use crate::transfer::fault::Direction;
 use crate::transfer::process::{Entrance, Keeps, Role, Running, as_seen};
@@ -129,7 +130,7 @@ fn begin(
         direction,
         &role,
         Some(entrance),
-        || match settle(direction, path, sandbox) {
+        || match settle(direction, path, sandbox, entrance.calls) {
             Ok(dir) => serve(&end, &dir),
             Err(failure) => refuse(&end, failure),
         },
@@ -140,7 +141,12 @@ fn begin(
 }
 
 /// The rest of the job's isolation, and the sandbox as it is seen in here.
-fn settle(direction: Direction, path: &Path, sandbox: BorrowedFd<'_>) -> Result<File, Failure> {
+fn settle(
+    direction: Direction,
+    path: &Path,
+    sandbox: BorrowedFd<'_>,
+    calls: Profile,
+) -> Result<File, Failure> {
     let step = direction.step();
     let seen: OwnedFd = as_seen(direction, path, sandbox)?;
     if std::process::id() != 1 {
@@ -155,7 +161,7 @@ fn settle(direction: Direction, path: &Path, sandbox: BorrowedFd<'_>) -> Result<
     if scope::available() {
         scope::close().at(step, "Landlock scopes")?;
     }
-    seccomp::refuse_keyrings().at(step, "seccomp filter")?;
+    seccomp::refuse(calls).at(step, "seccomp filter")?;
     Ok(seen.into())
 }
 

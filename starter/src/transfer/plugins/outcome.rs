@@ -36,6 +36,13 @@ pub(crate) struct Fault {
     pub(crate) text: String,
 }
 
+impl Fault {
+    /// Whether the plugin ended well and told of files that it could not move.
+    pub(crate) fn is_told(&self) -> bool {
+        !self.again && self.subcode == 0
+    }
+}
+
 /// Who is called, and by which rules its end is judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Called<'a> {

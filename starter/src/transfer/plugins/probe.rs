@@ -21,6 +21,7 @@ use super::table::{self, Plugin};
 use crate::failure::{Context, Failure, Step};
 use crate::knobs::PluginKnobs;
 use crate::sys::privilege::Ids;
+use crate::sys::seccomp::Profile;
 use crate::transfer::fault::Direction;
 use crate::transfer::process::{Entrance, Keeps, Role, Running};
 
@@ -68,7 +69,7 @@ impl Probe<'_> {
         let deadline = Instant::now() + patience.saturating_mul(tests.saturating_add(1)) + SLACK;
         let namespaces =
             if self.privileged { CloneFlags::CLONE_NEWPID } else { CloneFlags::empty() };
-        let entrance = Entrance { namespaces, enter: &|| Ok(()) };
+        let entrance = Entrance { namespaces, calls: Profile::Default, enter: &|| Ok(()) };
         let role = Role {
             name: "plugin",
             ids: Some(self.daemon),

@@ -4,6 +4,7 @@
 //! pass, with the type that they have.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use classad::{ClassAd, Expr, Value};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub(crate) struct Result {
 pub(crate) struct Told {
     /// Calls and the files of each, in their order.
     pub(crate) results: Vec<Result>,
+    /// Ads of files that came without plugins, for the machine's own record.
+    pub(crate) plain: Vec<String>,
     /// For the log.
     pub(crate) lines: Vec<(Loudness, String)>,
     bytes: usize,
@@ -44,7 +47,7 @@ pub(crate) struct Told {
 impl Told {
     /// Whether there is nothing to tell.
     pub(crate) fn is_empty(&self) -> bool {
-        self.results.is_empty() && self.lines.is_empty()
+        self.results.is_empty() && self.plain.is_empty() && self.lines.is_empty()
     }
 
     /// Adds a line.
@@ -58,15 +61,16 @@ impl Told {
     pub(super) fn say_output(&mut self, plugin: &str, exit: i32, ran: &Ran) {
         const SHOWN: usize = 16 << 10;
         let said = ran.said.get(ran.said.len().saturating_sub(SHOWN)..).unwrap_or_default();
-        let said = String::from_utf8_lossy(said);
-        let line = if ran.bytes > SHOWN as u64 {
-            format!(
-                "FILETRANSFER: plugin {plugin} exit={exit} had {} bytes of stdout. last 16KB : {said}",
-                ran.bytes
-            )
+        let mut line = format!("FILETRANSFER: plugin {plugin} exit={exit} ");
+        if ran.bytes > SHOWN as u64 {
+            line.push_str(&format!("had {} bytes of stdout. last 16KB :", ran.bytes));
         } else {
-            format!("FILETRANSFER: plugin {plugin} exit={exit} stdout: {said}")
-        };
+            line.push_str("stdout:");
+        }
+        for part in String::from_utf8_lossy(said).lines() {
+            line.push_str("\n\t");
+            line.push_str(part);
+        }
         self.say(Loudness::Always, line);
     }
 
@@ -78,6 +82,29 @@ impl Told {
     /// Adds the ad of a file.
     pub(super) fn file(&mut self, ad: &ClassAd) {
         self.result(&filtered(ad), false);
+    }
+
+    /// Adds a file that came through the connection itself.
+    pub(crate) fn plain(&mut self, name: &[u8], bytes: u64, began: SystemTime) {
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (began, ended) = (seconds(began), seconds(SystemTime::now()));
+        let whole = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let mut ad = ClassAd::new();
+        ad.insert("ConnectionTimeSeconds", ended.saturating_sub(began).as_secs_f64());
+        ad.insert("TransferEndTime", whole(ended));
+        ad.insert("TransferFileBytes", bytes);
+        ad.insert_value("TransferFileName", String::from_utf8_lossy(name).into_owned());
+        ad.insert("TransferProtocol", "cedar");
+        ad.insert("TransferStartTime", whole(began));
+        ad.insert("TransferSuccess", true);
+        ad.insert("TransferTotalBytes", bytes);
+        ad.insert("TransferType", "download");
+        let ad = ad.to_new_string();
+        // What plugins do has room left.
+        if self.bytes <= MAX_BYTES / 2 && self.room(ad.len()) {
+            self.plain.push(ad);
+        }
     }
 
     fn result(&mut self, ad: &ClassAd, is_call: bool) {
@@ -232,6 +259,22 @@ mod tests {
             told.say(Loudness::Always, "x".repeat(1 << 20));
         }
         assert_eq!(told.lines.len(), 3);
+    }
+
+    #[test]
+    fn plain_files_leave_room_for_plugins() {
+        let mut told = Told::default();
+        told.plain(b"./a", 7, SystemTime::now());
+        let ad = ClassAd::parse(&told.plain[0]).unwrap();
+        assert_eq!(ad.eval_string("TransferFileName").as_deref(), Some("./a"));
+        assert_eq!(ad.eval_i64("TransferTotalBytes"), Some(7));
+        assert!(ad.eval_i64("TransferStartTime") <= ad.eval_i64("TransferEndTime"));
+        for _ in 0..20_000 {
+            told.plain(&[b'x'; 200], 7, SystemTime::now());
+        }
+        assert!(told.plain.len() < 10_000);
+        told.file(&ad);
+        assert_eq!(told.results.len(), 1);
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use classad::ClassAd;
 use condor_cedar::file::{CHUNK, EmptyMark, Mode as FileMode, Size};
-use rustix::fs::Stat;
+use rustix::fs::{Stat, fstat};
 
 use super::ack::{self, Dialect, Problem, SENDER, Stats};
 use super::channel::Channel;
@@ -17,9 +18,10 @@ use super::source::Source;
 use super::targets::{Way, way};
 use super::walk::{Item, Walk, Why};
 use super::{Delivered, Output, Peer, item};
-use crate::failure::Failure;
+use crate::failure::{Context, Failure, Step};
 use crate::transfer::Catalogue;
 use crate::transfer::fault::{Act, Direction};
+use crate::transfer::manifest::Manifest;
 use crate::transfer::names;
 use crate::transfer::plugins::{Caller, UrlStats};
 
@@ -49,17 +51,31 @@ pub(crate) fn deliver(
     // Twice through the directories, lest a list of a million files fill the memory.
     let mut total: u64 = 0;
     let mut uploads = Vec::new();
+    let mut manifest = what.urls.checkpoint().map(Manifest::new);
+    plugins.is_checkpoint = manifest.is_some();
     Walk::new(sandbox, what, before, core).run(&mut |item| {
         match (way(what, &item), &item) {
             (Way::Plugin(_), _) if uploads.len() >= MAX_NAMES => {
                 return Err(Direction::Out.hold(libc::E2BIG, "too many files for URLs"));
             }
-            (Way::Plugin(upload), _) => uploads.push(upload),
+            (Way::Plugin(upload), item) => {
+                if let Some(manifest) = &mut manifest {
+                    list(manifest, item).map_err(|error| unlisted(&upload.local, &error))?;
+                }
+                uploads.push(upload);
+            }
             (Way::Shadow, Item::File { size, .. }) => total = total.saturating_add(*size),
             _ => {}
         }
         Ok(())
     })?;
+    let manifest = match manifest.map(Manifest::finish).transpose() {
+        Ok(manifest) => manifest,
+        Err(error) => return Err(unlisted(Path::new("its list"), &error)),
+    };
+    if let Some((_, file)) = &manifest {
+        total = total.saturating_add(file.metadata().map_or(0, |found| found.len()));
+    }
     let mut channel = Channel::open(peer, Direction::Out)?;
     let mut size = ClassAd::new();
     size.insert("SandboxSize", i64::try_from(total).unwrap_or(i64::MAX));
@@ -75,10 +91,13 @@ pub(crate) fn deliver(
         problems: 0,
         stats: Stats::default(),
         spooled: Vec::new(),
+        unstored: None,
     };
     let mut walk = Walk::new(sandbox, what, before, core);
-    let sent =
-        sender.store(uploads, plugins).and_then(|()| walk.run(&mut |item| sender.item(item)));
+    let sent = sender
+        .store(uploads, plugins)
+        .and_then(|()| walk.run(&mut |item| sender.item(item)))
+        .and_then(|()| manifest.map_or(Ok(()), |made| sender.manifest(sandbox, made)));
     if let Err(failure) = sent {
         return Err(sender.interrupted(failure));
     }
@@ -90,7 +109,7 @@ pub(crate) fn deliver(
 
 pub(super) struct Sender<'a> {
     pub(super) channel: Channel,
-    what: &'a Output,
+    pub(super) what: &'a Output,
     progress: &'a mut dyn FnMut(u64),
     go_ahead: GoAhead,
     /// The first thing that couldn't be sent.
@@ -99,6 +118,8 @@ pub(super) struct Sender<'a> {
     problems: u64,
     stats: Stats,
     spooled: Vec<String>,
+    /// Why files of a checkpoint aren't where they belong, which the shadow was told.
+    pub(super) unstored: Option<String>,
 }
 
 impl Sender<'_> {
@@ -130,6 +151,21 @@ impl Sender<'_> {
                 self.nothing()
             }
         }
+    }
+
+    /// The list of a checkpoint that plugins have stored.
+    fn manifest(
+        &mut self,
+        top: BorrowedFd<'_>,
+        (name, file): (String, File),
+    ) -> Result<(), Failure> {
+        let stat = fstat(&file).at(Step::Output, "list of a checkpoint")?;
+        let what = self.what;
+        let (dest, sandbox) = (name.as_bytes(), &what.sandbox);
+        let reach = what.reach;
+        let source = Source { top, sandbox, dir: None, name: dest, path: dest, reach, link: false };
+        self.head(item::FILE, dest)?;
+        self.file(dest, source, file, &stat)
     }
 
     /// What precedes every body.
@@ -289,7 +325,14 @@ impl Sender<'_> {
             return match ack::receive(channel)? {
                 None => {
                     channel.farewell();
-                    Ok((self.stats, self.spooled))
+                    match self.unstored {
+                        None => Ok((self.stats, self.spooled)),
+                        Some(text) => Err(Direction::Out.host(text)),
+                    }
+                }
+                Some(theirs) if theirs.again && self.unstored.is_some() => {
+                    let text = format!("{side}: {}", self.unstored.unwrap_or_default());
+                    Err(blamed(&text, &theirs))
                 }
                 Some(theirs) => Err(blamed(&side, &theirs)),
             };
@@ -315,6 +358,23 @@ impl Sender<'_> {
             _ => failure,
         }
     }
+}
+
+/// Adds a file to the list of a checkpoint.
+fn list(manifest: &mut Manifest, item: &Item<'_>) -> io::Result<()> {
+    match item {
+        Item::File { source, .. } => manifest.add(source.path, source.file()?.0),
+        Item::Failing { why: Why::Errno(errno), .. } => Err((*errno).into()),
+        Item::Failing { .. } | Item::Directory { .. } => Ok(()),
+    }
+}
+
+/// HTCondor goes on without such a checkpoint, too.
+fn unlisted(path: &Path, error: &io::Error) -> Failure {
+    Direction::Out.host(format_args!(
+        "Failed to compute file ({}) checksum when sending checkpoint, aborting: {error}",
+        path.display()
+    ))
 }
 
 /// The failure that the shadow's ack tells of.

@@ -18,7 +18,7 @@ use super::{Fetched, Input, Peer};
 use crate::failure::{Context, Failure, Step};
 use crate::transfer::fault::{Act, Direction};
 use crate::transfer::plugins::{Caller, Wanted};
-use crate::transfer::{Catalogue, manifest};
+use crate::transfer::{Catalogue, Told, manifest};
 
 /// Of a file whose permissions the shadow doesn't know.
 const PRIVATE: u16 = 0o600;
@@ -58,8 +58,10 @@ pub(crate) fn fetch(
         problem: None,
         stats: Stats::default(),
         urls: Vec::new(),
+        told: Told::default(),
     };
     while receiver.item()? {}
+    plugins.told = std::mem::take(&mut receiver.told);
     let stats = receiver.finish(Dialect::of(peer.shadow_version.as_deref()), plugins)?;
     let place = || what.sandbox.display();
     let invalid = match what.has_manifest {
@@ -95,6 +97,8 @@ struct Receiver<'a> {
     stats: Stats,
     /// What plugins shall fetch when everything else is there.
     urls: Vec<Wanted>,
+    /// Files of a job with URLs, for the machine's own record.
+    told: Told,
 }
 
 impl Receiver<'_> {
@@ -160,7 +164,7 @@ impl Receiver<'_> {
             FileMode::Unknown => PRIVATE,
             FileMode::Missing => 0,
         };
-        let mut file = None;
+        let (mut file, began) = (None, SystemTime::now());
         if let Some(name) = checked.as_ref().filter(|_| mode != FileMode::Missing) {
             match self.tree.file(name, Mode::from_raw_mode(bits.into())) {
                 Ok(made) => file = Some(made),
@@ -171,6 +175,10 @@ impl Receiver<'_> {
         if mode != FileMode::Missing {
             self.stats.files += 1;
             self.stats.bytes += size.bytes;
+            // Others aren't made to wait for it.
+            if self.what.plugins.is_some() && self.problem.is_none() {
+                self.told.plain(name, size.bytes, began);
+            }
         }
         // See `catalogue`: only at the top this matters.
         if let (Some(file), Some(true)) = (&file, checked.as_ref().map(Name::is_top))

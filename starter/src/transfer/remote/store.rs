@@ -18,6 +18,7 @@ impl Sender<'_> {
         if plugins.signs() {
             self.sign(&mut uploads)?;
         }
+        let checkpoint = self.what.urls.checkpoint().is_some();
         uploads.sort_by_key(|upload| url::scheme(&upload.url));
         let mut rest = uploads.as_slice();
         while let Some(first) = rest.first() {
@@ -31,13 +32,23 @@ impl Sender<'_> {
                 if index > 0 {
                     self.head(item::EXTENSION, one.upload.name.as_bytes())?;
                 }
-                let ad = told(one);
+                let mut ad = told(one);
+                if checkpoint {
+                    // The shadow then keeps the list though a file is missing: what is there already
+                    // has to be removed one day.
+                    ad.insert("CheckpointURL", true);
+                }
                 self.channel.queue(|message| {
                     message.value(&ad);
                 })?;
             }
-            if let Err(fault) = outcome {
-                self.note(Problem::of_plugin(fault, SENDER));
+            match outcome {
+                // The shadow has heard of the files, and will say what that means.
+                Err(fault) if checkpoint && fault.is_told() => {
+                    self.unstored.get_or_insert(fault.text);
+                }
+                Err(fault) => self.note(Problem::of_plugin(fault, SENDER)),
+                Ok(()) => {}
             }
             rest = later;
         }

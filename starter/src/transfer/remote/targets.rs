@@ -18,6 +18,16 @@ pub(crate) struct Targets {
     remaps: Vec<(String, String)>,
     /// Standard output and error.
     standard: [Option<String>; 2],
+    /// A checkpoint with a place of its own: all of it goes there, and nothing elsewhere.
+    checkpoint: Option<Checkpoint>,
+}
+
+/// A checkpoint and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Checkpoint {
+    /// What names are appended to.
+    base: String,
+    number: i64,
 }
 
 /// What is to be done with an item.
@@ -43,11 +53,27 @@ impl Targets {
             destination: destination.filter(|url| is_url(url)),
             remaps: remaps.map(|(name, url)| (plain(name), url.to_owned())).collect(),
             standard: standard.map(|url| url.filter(|url| is_url(url)).map(str::to_owned)),
+            checkpoint: None,
         }
+    }
+
+    /// Those of a checkpoint with a `CheckpointDestination`; `job` is its `GlobalJobId`.
+    pub(crate) fn of_checkpoint(destination: &str, job: &str, number: i64) -> Self {
+        let destination = destination.strip_suffix('/').unwrap_or(destination);
+        let base = format!("{destination}/{}/{number:04}/", job.replace('#', "_"));
+        Self { checkpoint: Some(Checkpoint { base, number }), ..Self::default() }
+    }
+
+    /// The number of the checkpoint that goes to a place of its own.
+    pub(super) fn checkpoint(&self) -> Option<i64> {
+        self.checkpoint.as_ref().map(|checkpoint| checkpoint.number)
     }
 
     /// The URL of what is at a path of the sandbox.
     fn url_of(&self, path: &str) -> Option<String> {
+        if let Some(Checkpoint { base, .. }) = &self.checkpoint {
+            return Some(format!("{base}{path}"));
+        }
         let named = |(name, _): &&(String, String)| name == path;
         let remap = || self.remaps.iter().find(named).map(|(_, url)| url.clone());
         if let Some(index) = STANDARD.iter().position(|name| *name == path) {
@@ -76,8 +102,9 @@ pub(super) fn way(what: &Output, item: &Item<'_>) -> Way {
         Item::Failing { .. } => return Way::Shadow,
         Item::Directory { dest, .. } => *dest,
     };
-    // Output that isn't final goes to the spool.
-    if !what.is_final || what.plugins.is_none() {
+    // Other output that isn't final goes to the spool.
+    let stays = !what.is_final && what.urls.checkpoint().is_none();
+    if stays || what.plugins.is_none() {
         return Way::Shadow;
     }
     let text = String::from_utf8_lossy(path);
@@ -103,6 +130,16 @@ mod tests {
         assert_eq!(targets.url_of("d/e").as_deref(), Some("x://h/d/d/e"));
         assert_eq!(targets.url_of("_condor_stdout"), None);
         assert_eq!(targets.url_of("_condor_stderr").as_deref(), Some("z://e"));
+    }
+
+    #[test]
+    fn all_of_a_checkpoint_goes_to_its_place() {
+        let targets = Targets::of_checkpoint("x://h/d/", "a#7.0#1", 3);
+        assert_eq!(targets.url_of("d/e").as_deref(), Some("x://h/d/a_7.0_1/0003/d/e"));
+        let out = targets.url_of("_condor_stdout");
+        assert_eq!(out.as_deref(), Some("x://h/d/a_7.0_1/0003/_condor_stdout"));
+        let large = Targets::of_checkpoint("x://h", "a", 12345);
+        assert_eq!(large.url_of("b").as_deref(), Some("x://h/a/12345/b"));
     }
 
     #[test]

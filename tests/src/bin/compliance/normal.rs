@@ -29,6 +29,7 @@ const RULES: &[(&str, &str)] = &[
     (r"\bslot1_\d+", "slot1_N"),
     (r"\bcore\.\d+\.\d+", "core.CLUSTER.PROC"),
     (r"([Jj]ob|[Cc]luster) \d+\.(\d+)", "$1 CLUSTER.$2"),
+    (r"/\d+/(\d+)/cluster\d+\.", "/CLUSTER/$1/clusterCLUSTER."),
     // times of use in events 004 and 005, and byte counts
     (r"(Usr|Sys) \d+ \d\d:\d\d:\d\d", "$1 DURATION"),
     (r"^\t?\s*[\d.]+  -  ", "\tN  -  "),
@@ -64,6 +65,10 @@ impl Normal {
     /// A line of an event: beyond the above, the table of resources loses the column of what was measured,
     /// which is empty if the job was too short for a measurement.
     pub(crate) fn event_line(&self, line: &str) -> String {
+        // As wide as the longest number.
+        if line.starts_with("\tPartitionable Resources :") {
+            return line.split_whitespace().collect::<Vec<_>>().join(" ");
+        }
         let Some(row) = self.table_row.captures(line) else { return self.line(line) };
         let (name, values) = (&row[1], &row[2]);
         let mut values: Vec<&str> = values.split_whitespace().collect();
@@ -111,6 +116,10 @@ mod tests {
             ("\t   Cpus                 :     0.99        3         4 ", "\t   Cpus : 3 4"),
             ("\t   Cpus                 :                 3         4 ", "\t   Cpus : 3 4"),
             ("\t   TimeExecute (s)      :        7                    ", "\t   TimeExecute (s) : "),
+            (
+                "\tPartitionable Resources :         Usage  Request Allocated ",
+                "Partitionable Resources : Usage Request Allocated",
+            ),
             ("\t   GPUs                 :                           0 ", "\t   GPUs : 0"),
         ] {
             assert_eq!(normal.event_line(line), expected);

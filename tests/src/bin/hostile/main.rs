@@ -9,6 +9,7 @@
 )]
 
 mod attacker;
+mod calls;
 mod confined;
 mod daemon;
 mod ipc;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["args", rest @ ..] => rest.iter().for_each(|word| println!("<{word}>")),
         ["descriptors"] => descriptors(),
+        ["calls"] => calls::make(),
         ["daemon"] => daemon::leave_one_behind(),
         ["multiply", chains] => daemon::multiply(chains.parse().unwrap()),
         ["terminal"] => terminal(),

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::failure::Failure;
+use crate::failure::{Disposition, Failure};
 use crate::knobs::Knobs;
 use crate::transfer::plugins::{Lines, Settings, Told};
 
@@ -82,7 +82,17 @@ impl Place {
 
     /// Delivers; what the shadow was told of URLs, and the ack.
     fn deliver(&self, targets: Targets, list: &[&str]) -> (Result<Delivered, Failure>, Stored) {
-        let (peer, shadow) = shadow(|shadow| {
+        self.deliver_to(targets, list, &["Result = 0"])
+    }
+
+    /// The same, to a shadow with an ack of its own.
+    fn deliver_to(
+        &self,
+        targets: Targets,
+        list: &[&str],
+        answer: &'static [&'static str],
+    ) -> (Result<Delivered, Failure>, Stored) {
+        let (peer, shadow) = shadow(move |shadow| {
             shadow.take();
             let mut stored = Stored::default();
             let mut first = true;
@@ -114,7 +124,7 @@ impl Place {
                 }
             }
             stored.ack = shadow.ad();
-            shadow.send_ad(&["Result = 0"]);
+            shadow.send_ad(answer);
             stored
         });
         let what = Output {
@@ -128,7 +138,9 @@ impl Place {
         let handle = self.sandbox.open();
         let none = Catalogue::default();
         let result = deliver(&peer, &what, handle.as_fd(), &none, &mut caller, &mut |_| ());
-        (result, shadow.join().unwrap())
+        let mut stored = shadow.join().unwrap();
+        stored.told = caller.told;
+        (result, stored)
     }
 }
 
@@ -137,6 +149,7 @@ struct Stored {
     ads: Vec<Vec<String>>,
     files: Vec<String>,
     ack: Vec<String>,
+    told: Told,
 }
 
 impl Stored {
@@ -281,6 +294,74 @@ fn everything_goes_below_a_destination() {
     result.unwrap();
     assert_eq!(stored.files, ["_condor_stdout"]);
     assert_eq!(stored.results(), [("OutputDestination = \"t://h/d/e\"", "Result = 0")]);
+}
+
+const LIST: &str = "_condor_checkpoint_MANIFEST.0003";
+
+#[test]
+fn a_checkpoint_goes_to_its_place_and_its_list_to_the_shadow() {
+    let place = Place::new(PLUGIN, "");
+    place.sandbox.file("d/e", b"1");
+    place.sandbox.file("_condor_stdout", b"2");
+    let targets = Targets::of_checkpoint("t://h/", "a#7.0#1", 3);
+    let (result, stored) = place.deliver(targets, &["d"]);
+    assert_eq!(result.unwrap().spooled, [LIST]);
+    assert_eq!(stored.files, [LIST]);
+    assert_eq!(fs::read(place.store.path().join("_condor_stdout")).unwrap(), b"2");
+    assert_eq!(
+        stored.results(),
+        [
+            ("OutputDestination = \"t://h/a_7.0_1/0003/_condor_stdout\"", "Result = 0"),
+            ("OutputDestination = \"t://h/a_7.0_1/0003/d/e\"", "Result = 0")
+        ]
+    );
+    assert!(stored.ads.iter().all(|ad| ad.contains(&"CheckpointURL = true".to_owned())));
+    assert!(stored.told.results[0].ad.contains("TransferClass = 3"), "{:?}", stored.told);
+    assert!(!place.sandbox.path().join(LIST).exists());
+}
+
+/// A plugin that ended well and could not store some files: the list is sent nevertheless.
+#[test]
+fn a_part_of_a_checkpoint() {
+    let refused: &[&str] = &["Result = 1", "HoldReasonCode = 12", "HoldReasonSubCode = 1"];
+    // No shadow makes a whole of it.
+    for answer in [refused, &["Result = 0"]] {
+        let place = Place::new(PLUGIN, "");
+        place.sandbox.file("0", b"1");
+        let targets = Targets::of_checkpoint("t://h/exit", "a", 3);
+        let (result, stored) = place.deliver_to(targets, &["0"], answer);
+        let failure = result.unwrap_err();
+        assert_eq!(failure.disposition, Disposition::Elsewhere, "{failure}");
+        assert!(failure.message.contains("told to"), "{failure}");
+        assert_eq!(stored.files, [LIST]);
+        assert_eq!(stored.results()[0].1, "Result = 1");
+        assert!(stored.ack.contains(&"Result = 0".to_owned()), "{:?}", stored.ack);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_fails() {
+    // By the end of its plugin: the job's fault.
+    let place = Place::new(PLUGIN, "");
+    place.sandbox.file("67", b"1");
+    let targets = Targets::of_checkpoint("t://h/exit", "a", 3);
+    let (result, stored) = place.deliver(targets, &["67"]);
+    assert_eq!(held(&result.unwrap_err()), (13, 67 << 8));
+    assert_eq!(stored.results()[0].1, "Result = 1");
+    // What can't be listed is no checkpoint, which nobody hears of.
+    let what = Output {
+        list: Some(vec!["none".into()]),
+        urls: Targets::of_checkpoint("t://h", "a", 3),
+        plugins: Some(Box::new(place.settings.clone())),
+        ..place.sandbox.output()
+    };
+    let (peer, _shadow) = shadow(|_| ());
+    let (handle, none) = (place.sandbox.open(), Catalogue::default());
+    let mut caller = Caller::new(Some(&place.settings), place.sandbox.path(), None);
+    let failure = deliver(&peer, &what, handle.as_fd(), &none, &mut caller, &mut |_| ());
+    let failure = failure.unwrap_err();
+    assert_eq!(failure.disposition, Disposition::Elsewhere, "{failure}");
+    assert!(failure.message.contains("checksum when sending checkpoint"), "{failure}");
 }
 
 #[test]
