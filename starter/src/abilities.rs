@@ -26,8 +26,6 @@ pub(crate) const ABILITIES: &[(&str, bool)] = &[
     // Jobs from the configuration (COD, BOINC), and from standard input with a startd as parent.
     ("HasJICLocalConfig", false),
     ("HasJICLocalStdin", false),
-    // condor_ssh_to_job.
-    ("HasSshd", false),
     // Common input files.
     ("HasCommonFilesTransfer", false),
 ];

@@ -30,3 +30,4 @@ mod pool;
 mod reach;
 mod reconnect;
 mod scripts;
+mod ssh;

@@ -257,6 +257,22 @@ knobs! {
     CHIRP_DELAYED_UPDATE_PREFIX chirp_delayed_update_prefix: String = Text "Chirp*";
     /// How many of them at most.
     CHIRP_DELAYED_UPDATE_MAX_ATTRS chirp_delayed_update_max_attrs: usize = Number "100";
+    /// Let a job's owner have a shell in it (condor_ssh_to_job): an expression over the job ad.
+    ENABLE_SSH_TO_JOB enable_ssh_to_job: Condition = Text "True";
+    /// The ssh daemon for that, as jobs see it; it runs as the job's account.
+    SSH_TO_JOB_SSHD ssh_to_job_sshd: PathBuf = Text "/usr/sbin/sshd";
+    /// Its arguments; %f is its configuration.
+    SSH_TO_JOB_SSHD_ARGS ssh_to_job_sshd_args: String = Text "\"-i -e -f %f\"";
+    /// What that is made from; else condor_ssh_to_job_sshd_config_template in LIB.
+    SSH_TO_JOB_SSHD_CONFIG_TEMPLATE ssh_to_job_sshd_config_template: Option<PathBuf> = Text "";
+    /// Where that is.
+    LIB lib: PathBuf = Text "/usr/lib/condor";
+    /// Where the scripts of condor_ssh_to_job are: condor_ssh_to_job_sshd_setup and condor_ssh_to_job_shell_setup.
+    LIBEXEC libexec: PathBuf = Text "/usr/libexec/condor";
+    /// The program that makes keys.
+    SSH_TO_JOB_SSH_KEYGEN ssh_to_job_ssh_keygen: PathBuf = Text "/usr/bin/ssh-keygen";
+    /// Its arguments; %f is the key's file.
+    SSH_TO_JOB_SSH_KEYGEN_ARGS ssh_to_job_ssh_keygen_args: String = Text "\"-N '' -C '' -q -f %f -t rsa\"";
     /// Let a job's owner read its output while it runs (condor_tail): an expression over the job ad.
     ENABLE_PEEK_JOB enable_peek_job: Condition = Text "True";
     /// Keyword of the job hooks of every job: those of KEYWORD_HOOK_PREPARE_JOB and its like.

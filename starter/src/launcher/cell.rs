@@ -38,9 +38,9 @@ use crate::sys::{exec, process};
 /// A job that runs.
 #[derive(Debug)]
 pub(crate) struct Cell {
-    init: Child,
+    pub(super) init: Child,
     status: UnixDatagram,
-    job: OwnedFd,
+    pub(super) job: OwnedFd,
     separate: bool,
     /// It was to end at once.
     killed: bool,
@@ -106,7 +106,7 @@ pub(crate) fn make(
 }
 
 /// Waits until the program runs, or until it is known why it can't.
-fn reason(told: OwnedFd) -> Result<(), Failure> {
+pub(super) fn reason(told: OwnedFd) -> Result<(), Failure> {
     let mut why = Vec::new();
     File::from(told).read_to_end(&mut why).at(Step::Exec, "waiting for the program to start")?;
     if why.is_empty() { Ok(()) } else { Err(decoded(&why)) }
@@ -157,7 +157,7 @@ fn too_large(group: Option<&Group>) -> Option<Failure> {
 
 /// A socket pair that keeps messages apart and tells when the other end is gone, which a pair of
 /// datagram sockets doesn't.
-fn messages() -> io::Result<(UnixDatagram, UnixDatagram)> {
+pub(super) fn messages() -> io::Result<(UnixDatagram, UnixDatagram)> {
     let kind = SockType::SeqPacket;
     let (one, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)?;
     Ok((one.into(), other.into()))
@@ -244,7 +244,10 @@ fn init_main(
     let own = std::process::id();
     match clone::fork(namespace).at(Step::Namespaces, "clone3 of the job")? {
         Side::Child => {
-            let failure = job::start(plan, &files, own, gate);
+            let failure = match view::mount_processes(plan) {
+                Ok(()) => job::start(plan, &files, own, gate),
+                Err(failure) => failure,
+            };
             job::confess(tell, &failure);
             exec::leave(127);
         }
@@ -389,7 +392,7 @@ pub(super) fn map_own_ids(ids: &Ids) -> Result<(), Failure> {
 }
 
 /// The job inherits it from init. Written before the view is entered, which may have no /proc yet.
-fn oom_score(plan: &Plan) -> Result<(), Failure> {
+pub(super) fn oom_score(plan: &Plan) -> Result<(), Failure> {
     match fs::write("/proc/self/oom_score_adj", plan.limits.oom_score_adj.to_string()) {
         // In a container that has /proc read-only, its maker decides which process goes first.
         Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
@@ -397,7 +400,7 @@ fn oom_score(plan: &Plan) -> Result<(), Failure> {
     }
 }
 
-fn send_pidfd(
+pub(super) fn send_pidfd(
     report: &UnixDatagram,
     pidfd: &OwnedFd,
     listener: Option<&OwnedFd>,
@@ -412,7 +415,7 @@ fn send_pidfd(
 }
 
 /// With the socket that init may have made in the job's network.
-fn receive_pidfd(status: &UnixDatagram) -> Result<(OwnedFd, Option<OwnedFd>), Failure> {
+pub(super) fn receive_pidfd(status: &UnixDatagram) -> Result<(OwnedFd, Option<OwnedFd>), Failure> {
     let mut byte = [0];
     let mut parts = [IoSliceMut::new(&mut byte)];
     let mut space = nix::cmsg_space!([RawFd; 2]);
@@ -431,7 +434,7 @@ fn receive_pidfd(status: &UnixDatagram) -> Result<(OwnedFd, Option<OwnedFd>), Fa
 }
 
 /// The number that the kernel shows for a pidfd in this process's own PID namespace.
-fn number_of(pidfd: &OwnedFd) -> i32 {
+pub(super) fn number_of(pidfd: &OwnedFd) -> i32 {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
     let line = info.unwrap_or_default();
     line.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok()).unwrap_or_default()

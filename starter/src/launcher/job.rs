@@ -12,7 +12,6 @@ use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::stdio::Files;
-use super::view;
 use crate::failure::{Context, Failure, Reason, Step, hold};
 use crate::plan::{Limits, PidOne, Plan};
 use crate::sys::{exec, keyring, privilege, process, scope, seccomp};
@@ -36,7 +35,6 @@ type Strings = Vec<CString>;
 fn prepare(plan: &Plan, files: &Files, parent: u32) -> Result<(Strings, Strings), Failure> {
     // A session of its own and no controlling terminal.
     nix::unistd::setsid().at(Step::Identity, "setsid")?;
-    view::mount_processes(plan)?;
     if let Some(most) = plan.limits.processes {
         most_processes(most)?;
     }

@@ -64,6 +64,9 @@ pub(crate) enum Order {
     Listen(String),
     /// Open files of the job's directory for reading, for the job's owner. Answer: `Peeked`.
     Peek(Vec<PathBuf>),
+    /// Run a program beside the job, in its cell and under its rules; its standard files are a descriptor
+    /// that follows. No answer: what goes wrong is written there.
+    Join(Box<Program>),
     /// Start the job. Answer: `Started` or `Failed`.
     Launch,
     /// Send a signal to the job's main process. No answer.

@@ -6,6 +6,7 @@ mod cell;
 mod cgroup;
 mod devices;
 pub(crate) mod family;
+mod guest;
 mod job;
 pub(crate) mod message;
 mod network;
@@ -30,6 +31,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat};
 
 use self::cell::{Cell, Waiting};
 use self::cgroup::Group;
+use self::guest::Guest;
 use self::message::{Channel, Ended, Order, Report};
 use self::place::{Placed, Store};
 use self::room::Whose;
@@ -94,6 +96,9 @@ struct State {
     /// That of a job that has ended, until there is time to remove it.
     group: Option<Group>,
     ended: Option<Ended>,
+    /// Programs beside the job, and what those that wait are given.
+    guests: Vec<Guest>,
+    brought: VecDeque<OwnedFd>,
     /// Orders that wait for the copy under way.
     waiting: VecDeque<Order>,
     /// What runs isn't the job itself, but a script of it.
@@ -120,6 +125,8 @@ impl Launcher<'_> {
         if let Some(ready) = state.ready.take() {
             ready.abandon();
         }
+        // The kernel ends a PID namespace when all in it were waited for.
+        state.guests.clear();
         if let Some(mut cell) = state.cell.take() {
             let end = cell.kill().and_then(|()| cell.collect(None));
             if let Err(failure) = end {
@@ -134,6 +141,7 @@ impl Launcher<'_> {
     fn work(&self, channel: &Channel, state: &mut State) -> Result<(), Failure> {
         loop {
             let ready = wait(channel, state)?;
+            state.guests.retain(|guest| !guest.is_over());
             if ready.status
                 && let Some(cell) = &state.cell
             {
@@ -145,6 +153,7 @@ impl Launcher<'_> {
             if ready.end
                 && let Some(cell) = state.cell.take()
             {
+                state.guests.clear();
                 let (ended, group) = cell.collect(state.ended.take())?;
                 state.group = group;
                 let ended = match ended {
@@ -188,6 +197,9 @@ impl Launcher<'_> {
             }
             if ready.order {
                 let Some(order) = channel.receive()? else { return Ok(()) };
+                if matches!(order, Order::Join(_)) {
+                    state.brought.extend(channel.receive_files(1)?);
+                }
                 state.waiting.push_back(order);
             }
             if self.obey_all(channel, state)? {
@@ -332,6 +344,15 @@ impl Launcher<'_> {
             }
             Order::Script(program) => {
                 self.script(*program, state).map(|pid| Some(Report::Started { pid }))
+            }
+            Order::Join(program) => {
+                if let Some(file) = state.brought.pop_front()
+                    && let Err(failure) = guest::join(*program, &file, state)
+                {
+                    tracing::warn!("nobody joins the job: {failure}");
+                    guest::excuse(&file, &failure);
+                }
+                Ok(None)
             }
             Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
             Order::Signal(number) => {
@@ -656,6 +677,7 @@ fn wait(channel: &Channel, state: &State) -> Result<Ready, Failure> {
     } else if let Some(moving) = &state.moving {
         fds.extend(moving.sources().into_iter().map(source));
     }
+    fds.extend(state.guests.iter().map(|guest| source(guest.end().as_fd())));
     for running in [&state.running, &state.beside].into_iter().flatten() {
         fds.extend(running.sources().into_iter().map(source));
     }

@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use super::signals::Signals;
 use crate::failure::{Context, Failure, Step};
 use crate::launcher::message::{Channel, Order, Report};
+use crate::plan::Program;
 
 /// The launcher, and who may interrupt.
 #[derive(Debug)]
@@ -53,6 +54,17 @@ impl Desk {
         self.finishing = matches!(order, Order::Finish);
         // Its death is noticed where its report is waited for.
         self.channel.send(order).map_err(|_| launcher_gone())
+    }
+
+    /// Has a program run beside the job, with this as its standard files.
+    pub(super) fn join(&mut self, program: Program, file: OwnedFd) -> Result<(), Failure> {
+        if self.gone.is_some() || self.finishing {
+            return Ok(());
+        }
+        self.channel
+            .send(&Order::Join(Box::new(program)))
+            .and_then(|()| self.channel.send_files(&[file]))
+            .map_err(|_| launcher_gone())
     }
 
     /// Has a line written, also if the sandbox is gone already; the answer comes only before that.

@@ -91,10 +91,18 @@ fn abilities(ad: &mut Ad, machine: &Machine, complaints: &mut Vec<String>) {
     for (name, _) in ABILITIES.iter().filter(|(_, has)| *has) {
         ad.flag(name, true);
     }
+    if is_executable(&machine.knobs.ssh_to_job_sshd) {
+        // condor_ssh_to_job.
+        ad.flag("HasSshd", true);
+    }
     ad.flag("HasJobNetworking", !machine.knobs.no_job_networking);
     ad.list("CloisterIsolation", machine.isolation.iter().copied());
     offers(ad, machine, complaints);
     plugins::advertise(ad, machine, complaints);
+}
+
+fn is_executable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 /// Named roots: those that can be used under the names that submit files, condor_submit (edChroot) and

@@ -5,8 +5,9 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use classad::ClassAd;
 use condor_cedar::blocking::StreamError;
 use condor_cedar::blocking::endpoint::Passing;
 use condor_cedar::file::{Body, Size};
@@ -25,6 +26,8 @@ use crate::parent::shadow::Shadow;
 const MAX_PAYLOAD: usize = 64 * 1024;
 /// Longest proxy, and longest message of one.
 const MAX_PROXY: usize = 1 << 20;
+/// How long an answer may take that fits into the socket of anybody who listens.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Reads of one connection in a row, before the others have their turn.
 const READS: usize = 32;
 
@@ -139,6 +142,25 @@ impl Call {
         }
     }
 
+    /// Gives the last answer, after which the connection is somebody else's.
+    pub(super) fn hand_over(self, ad: &ClassAd) -> Result<TcpStream, StreamError> {
+        let Phase::Waiting(mut link) = self.phase else {
+            return Err(StreamError::Closed { partial: false });
+        };
+        let mut message = link.connection.writer();
+        message.value(ad);
+        link.connection.send(&message)?;
+        link.flush_until(Instant::now() + PATIENCE)?;
+        let socket = TcpStream::from(link.as_fd().try_clone_to_owned()?);
+        socket.set_nonblocking(false)?;
+        Ok(socket)
+    }
+
+    /// Whether it has this number.
+    pub(super) fn is(&self, number: u64) -> bool {
+        self.number == number
+    }
+
     /// A proxy is in its place, or isn't: whoever waits for that is told so.
     pub(super) fn proxy_is_placed(self, done: bool) -> Self {
         let Phase::Placing(mut link) = self.phase else { return self };
@@ -234,8 +256,8 @@ fn turn(
             if link.connection.receive()? {
                 match commands::carry_out(command, &mut link, manners)? {
                     // What changes nothing at once is answered by somebody else.
-                    Carried::Asked(Some(Asked::Peek(peek))) => {
-                        heard.asked.push(Asked::Peek(peek));
+                    Carried::Asked(Some(asked @ (Asked::Peek(_) | Asked::Ssh(_)))) => {
+                        heard.asked.push(asked);
                         Turn::Wait(Phase::Waiting(link))
                     }
                     Carried::Asked(asked) => {

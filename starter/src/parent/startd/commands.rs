@@ -23,6 +23,7 @@ pub(super) fn level(command: Command) -> Option<Level> {
         | Command::VacateJob
         | Command::CreateJobOwnerSession
         | Command::Peek
+        | Command::StartSshd
         | Command::UpdateGsiCred
         | Command::CaCmd
         | Command::QueryInstance
@@ -72,11 +73,11 @@ pub(super) fn begin(
     link: &mut Link,
     manners: Manners<'_>,
 ) -> Result<Then, StreamError> {
-    if let Incoming::Session(Command::Peek, caller) = &incoming
+    if let Incoming::Session(command @ (Command::Peek | Command::StartSshd), caller) = &incoming
         && manners.owner.is_none_or(|owner| owner.user != caller.user)
     {
-        tracing::warn!("Unauthorized attempt to peek at job logfiles by '{}'", caller.user);
-        return Err(Error::from(Refused::Level(Command::Peek.number())).into());
+        tracing::warn!("Unauthorized attempt to use {command} by '{}'", caller.user);
+        return Err(Error::from(Refused::Level(command.number())).into());
     }
     let command = match incoming {
         Incoming::Answered(_) => return Ok(Then::Leave),
@@ -94,6 +95,7 @@ pub(super) fn begin(
         | Command::VacateJob
         | Command::CreateJobOwnerSession
         | Command::Peek
+        | Command::StartSshd
         | Command::CaCmd => Then::Payload(command),
         Command::UpdateGsiCred => Then::File,
         Command::QueryInstance => {
@@ -144,9 +146,10 @@ pub(super) fn carry_out(
         }
         return Ok(Carried::Asked(Some(asked)));
     }
-    if command == Command::Peek {
-        let ad = message.only()?;
-        return Ok(Carried::Asked(Some(Asked::Peek(Box::new(Peek { call: manners.call, ad })))));
+    if let Command::Peek | Command::StartSshd = command {
+        let wish = Box::new(Peek { call: manners.call, ad: message.only()? });
+        let asked = if command == Command::Peek { Asked::Peek(wish) } else { Asked::Ssh(wish) };
+        return Ok(Carried::Asked(Some(asked)));
     }
     if command == Command::CreateJobOwnerSession {
         let request = message.only()?;

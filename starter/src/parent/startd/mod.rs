@@ -319,6 +319,18 @@ impl Startd {
         self.calls.iter_mut().for_each(|waiting| waiting.answer(call, &mut write));
     }
 
+    /// Gives the last answer to a connection that waits, which then is the caller's.
+    pub(crate) fn hand_over(&mut self, call: u64, ad: &ClassAd) -> Option<TcpStream> {
+        let place = self.calls.iter().position(|waiting| waiting.is(call))?;
+        match self.calls.remove(place).hand_over(ad) {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                tracing::warn!("handing a connection over: {error}");
+                None
+            }
+        }
+    }
+
     /// Tells the startd something about the job, without what is private. Never waits, and never
     /// fails: a startd that doesn't listen is no reason to do anything else with the job.
     pub(crate) fn update(&mut self, ad: &ClassAd) {

@@ -32,6 +32,9 @@ pub(crate) enum Asked {
     Reconfig,
     /// The job's owner wants to see its output; answered with [`answer`](super::Startd::answer).
     Peek(Box<Peek>),
+    /// The job's owner wants a shell in it; answered with [`answer`](super::Startd::answer) or
+    /// [`hand_over`](super::Startd::hand_over).
+    Ssh(Box<Peek>),
     /// A session for the job's owner was handed out.
     Owner(Box<Session>),
     /// Put this in place of the job's proxy. The sender waits for [`Startd::proxy_is_placed`].

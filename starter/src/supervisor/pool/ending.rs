@@ -59,6 +59,7 @@ impl Ending {
             | Asked::Proxy(_)
             | Asked::Reconfig
             | Asked::Peek(_)
+            | Asked::Ssh(_)
             | Asked::Owner(_) => return,
         };
         self.how = self.how.max(Some(how));

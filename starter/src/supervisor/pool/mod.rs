@@ -25,6 +25,7 @@ mod peek;
 mod plugins;
 mod reconnect;
 mod scripts;
+mod ssh;
 mod streams;
 mod user_log;
 mod wait;
@@ -116,6 +117,8 @@ pub(crate) struct Pool<'a> {
     chirp: Option<Proxy>,
     /// The job's owner looks at its output.
     peeking: peek::Peeking,
+    /// Or wants a shell in it.
+    visits: ssh::Visits,
     /// Attributes that the job has set for the next report.
     delayed: Delayed,
     /// A message of the shadow is waited for.
@@ -208,6 +211,7 @@ impl<'a> Pool<'a> {
             cookie: None,
             chirp: None,
             peeking: peek::Peeking::default(),
+            visits: ssh::Visits::default(),
             delayed: Delayed::new(knobs),
             answered: false,
             lost: None,

@@ -64,8 +64,8 @@ impl Pool<'_> {
         Request::read(&peek.ad, job, plan)
     }
 
-    fn refuse(&mut self, call: u64, refusal: &Refusal) {
-        tracing::info!("condor_tail: {}", refusal.text);
+    pub(super) fn refuse(&mut self, call: u64, refusal: &Refusal) {
+        tracing::info!("{}", refusal.text);
         self.startd.answer(call, |connection| {
             let mut message = connection.writer();
             message.value(&refusal.ad());

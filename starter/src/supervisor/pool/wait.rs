@@ -169,7 +169,7 @@ impl Pool<'_> {
         let kill = self.ending.kill_at.filter(|_| matches!(self.stage, Stage::Running(_)));
         let chirp = self.chirp.as_ref().filter(|_| streams);
         let chirp_due = chirp.and_then(Proxy::due);
-        let until = [until, self.startd.due(), kill, self.tie.end(), chirp_due];
+        let until = [until, self.startd.due(), kill, self.tie.end(), chirp_due, self.visits.due()];
         let until = until.into_iter().flatten().min();
         let mut sources = self.startd.sources();
         if self.lost.is_none() && !self.answered {
@@ -179,9 +179,11 @@ impl Pool<'_> {
             sources.extend(self.streams.iter().map(Streamed::source));
             sources.extend(chirp.into_iter().flat_map(Proxy::sources));
         }
+        sources.extend(self.visits.sources());
         self.desk.wait(until, &sources)?;
         drop(sources);
         self.show();
+        self.admit()?;
         for asked in self.startd.step() {
             self.take(asked)?;
         }
@@ -212,6 +214,9 @@ impl Pool<'_> {
     fn take(&mut self, asked: Asked) -> Result<(), Failure> {
         if let Asked::Peek(peek) = &asked {
             return self.peek(peek);
+        }
+        if let Asked::Ssh(wish) = &asked {
+            return self.ssh(wish);
         }
         tracing::info!("asked to: {asked:?}");
         match &asked {
