@@ -73,7 +73,7 @@ macro_rules! knobs {
             /// JOB_MEMORY_DIRECTORIES as paths.
             #[serde(skip)]
             pub(crate) private_in_memory: Vec<PathBuf>,
-            /// `<keyword>_HOOK_<kind>` and STARTER_DIAGNOSTIC_<name>.
+            /// `<keyword>_HOOK_<kind>` and `STARTER_DIAGNOSTIC_<name>`.
             #[serde(skip)]
             pub(crate) hooks: Hooks,
             /// Whether STARTER_LOG is set for this starter's local name alone.
