@@ -145,7 +145,15 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     if namespaces.mount {
         let (root, program) = (&root, &program);
         let execute = sandbox.clone();
-        let outside = Outside { job, knobs, account, root, sandbox: &execute, program };
+        let outside = Outside {
+            job,
+            knobs,
+            account,
+            root,
+            sandbox: &execute,
+            program,
+            privileged: host.privileged,
+        };
         not_applied.extend(outside.add(&mut mounts, &mut sandbox.directories));
     }
     let mut limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);

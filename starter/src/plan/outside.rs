@@ -42,6 +42,8 @@ pub(super) struct Outside<'a> {
     pub(super) root: &'a Root,
     pub(super) sandbox: &'a Sandbox,
     pub(super) program: &'a Program,
+    /// Whether daemons and job are of different accounts.
+    pub(super) privileged: bool,
 }
 
 impl Outside<'_> {
@@ -110,7 +112,10 @@ impl Outside<'_> {
             let why = "JOB_MEMORY_DIRECTORIES".to_owned();
             mounts.push(Mount { target: dir.clone(), what: What::MemoryIfThere, why });
         }
-        for dir in &self.knobs.hidden {
+        // In the pool of an ordinary user the daemons' directories are the job's own account's, and tools
+        // in jobs find their schedd there.
+        let wanted = self.privileged || self.knobs.is_set("JOB_HIDDEN_DIRECTORIES");
+        for dir in self.knobs.hidden.iter().filter(|_| wanted) {
             let execute = (&*self.sandbox.execute, "EXECUTE");
             let own = self.own().chain([execute]).find(|(path, _)| path.starts_with(dir));
             if let Some((path, which)) = own {
