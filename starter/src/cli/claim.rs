@@ -1,8 +1,7 @@
 //! A job of a pool: what the startd hands down is taken over, then the starter is as in every other
 //! case one launcher and one supervisor.
 
-use std::env;
-
+use super::inherited::{INHERIT, Inherited};
 use super::invocation::Common;
 use super::session::{Ground, Split};
 use crate::failure::{Failure, Step};
@@ -17,13 +16,6 @@ const EXIT_FAILED: u8 = 1;
 /// Exit code of a starter that can't open its log, as in 23.9.6 and 25.14.1.
 const EXIT_NO_LOG: u8 = 4;
 
-/// The sockets that the startd hands down.
-pub(super) const INHERIT: &str = "CONDOR_INHERIT";
-/// The keys of the sessions with it.
-pub(super) const PRIVATE: &str = "CONDOR_PRIVATE_INHERIT";
-/// Where the daemons of this machine have their sockets, which is a secret.
-pub(super) const COOKIE: &str = "CONDOR_PRIVATE_SHARED_PORT_COOKIE";
-
 /// Runs the job of a claim; the exit code.
 pub(super) fn main(common: &Common) -> u8 {
     let code = run(common).unwrap_or_else(|failure| {
@@ -36,14 +28,9 @@ pub(super) fn main(common: &Common) -> u8 {
 }
 
 fn run(common: &Common) -> Result<u8, Failure> {
-    let own = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect::<Vec<_>>();
-    let value = |name: &str| own.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    // From here on nobody finds the keys in /proc.
-    environment::wipe(&[PRIVATE, COOKIE]);
+    let inherited = Inherited::take();
     let mut ground = Ground::prepare(common, false)?;
-    let (Some(inherit), private) = (value(INHERIT), value(PRIVATE).unwrap_or_default()) else {
+    let Some(sockets) = inherited.sockets() else {
         return Err(Failure::host(
             Step::Internal,
             "no CONDOR_INHERIT in the environment: a startd has to start this; to run a job from a \
@@ -51,7 +38,8 @@ fn run(common: &Common) -> Result<u8, Failure> {
         ));
     };
     let signals = Signals::new()?;
-    let (startd, shadow) = Startd::take_over(inherit, private, &ground.knobs, CONDOR_VERSION)?;
+    let (startd, shadow) =
+        Startd::take_over(sockets, inherited.keys(), &ground.knobs, CONDOR_VERSION)?;
     let Some(shadow) = shadow else {
         return Err(Failure::host(
             Step::Internal,
@@ -68,15 +56,14 @@ fn run(common: &Common) -> Result<u8, Failure> {
     let (channel, launcher) = match ground.split()? {
         Split::Launcher(channel) => {
             drop((startd, shadow, signals));
-            // condor_who takes whoever has this for the starter.
             environment::wipe(&[INHERIT]);
             ground.serve(&channel, pid, false)
         }
         Split::Supervisor(channel, launcher) => (channel, launcher),
     };
     ground.give_up_root()?;
-    let for_jobs = own.iter().filter(|(name, _)| !name.starts_with("CONDOR_")).cloned().collect();
     let desk = Desk::new(channel, signals);
+    let for_jobs = inherited.for_jobs();
     let pool = Pool::new(desk, startd, shadow, &ground.knobs, ground.host.clone(), for_jobs)?;
     let code = pool.run();
     // The launcher leaves by itself once its channel is closed.

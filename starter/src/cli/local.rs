@@ -1,10 +1,8 @@
 //! A job of the local universe, for the schedd that started this process.
 
-use std::env;
-
 use condor_cedar::Sinful;
 
-use super::claim::{COOKIE, INHERIT, PRIVATE};
+use super::inherited::{INHERIT, Inherited};
 use super::invocation::{Common, Ids};
 use super::session::{self, Ground, Split};
 use crate::failure::{Failure, Step};
@@ -13,33 +11,27 @@ use crate::log;
 use crate::parent::file::{self, FileParent};
 use crate::parent::startd::Startd;
 use crate::supervisor::pool::local::{Course, Local};
+use crate::supervisor::pool::reason;
 use crate::supervisor::{Desk, Signals};
 use crate::sys::{environment, process};
 use crate::version::CONDOR_VERSION;
-
-/// Exit code of a starter that could not do its work: the schedd starts the job anew.
-const JOB_EXCEPTION: u8 = 4;
 
 /// Runs the job; the exit code, which a schedd reads as it does that of a shadow.
 pub(super) fn main(schedd: &str, input: &str, ids: Ids, common: &Common) -> u8 {
     let code = run(schedd, input, ids, common).unwrap_or_else(|failure| {
         tracing::error!("{}: {failure}", failure.step);
         complain!("cloister: {}: {failure}", failure.step);
-        JOB_EXCEPTION
+        // The schedd starts the job anew.
+        reason::EXCEPTION
     });
     log::exiting(code);
     code
 }
 
 fn run(schedd: &str, input: &str, ids: Ids, common: &Common) -> Result<u8, Failure> {
-    let own = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect::<Vec<_>>();
-    let value = |name: &str| own.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    // From here on nobody finds the keys in /proc.
-    environment::wipe(&[PRIVATE, COOKIE]);
+    let inherited = Inherited::take();
     let mut ground = Ground::prepare(common, false)?;
-    let (Some(inherit), private) = (value(INHERIT), value(PRIVATE).unwrap_or_default()) else {
+    let Some(sockets) = inherited.sockets() else {
         let why = "no CONDOR_INHERIT in the environment: a schedd has to start this";
         return Err(Failure::host(Step::Internal, why));
     };
@@ -48,7 +40,7 @@ fn run(schedd: &str, input: &str, ids: Ids, common: &Common) -> Result<u8, Failu
     })?;
     tracing::info!("Starter running a job under a schedd listening at {schedd}");
     let signals = Signals::new()?;
-    let (parent, _) = Startd::take_over(inherit, private, &ground.knobs, CONDOR_VERSION)?;
+    let (parent, _) = Startd::take_over(sockets, inherited.keys(), &ground.knobs, CONDOR_VERSION)?;
     if !parent.is_new() {
         ground.knobs.be_old();
     }
@@ -76,7 +68,7 @@ fn run(schedd: &str, input: &str, ids: Ids, common: &Common) -> Result<u8, Failu
         address,
         knobs: &ground.knobs,
         host: ground.host.clone(),
-        environment: own.iter().filter(|(name, _)| !name.starts_with("CONDOR_")).cloned().collect(),
+        environment: inherited.for_jobs(),
         course: Course::default(),
     };
     let code = local.run(&mut file);

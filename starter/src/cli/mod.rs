@@ -3,6 +3,7 @@
 mod check;
 mod claim;
 mod config;
+mod inherited;
 mod invocation;
 mod local;
 mod plan;

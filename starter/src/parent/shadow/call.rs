@@ -97,7 +97,7 @@ pub(crate) struct JobExit<'a> {
     /// The status as wait(2) gives it.
     pub(crate) status: i32,
     /// One of HTCondor's reasons: 100 exited, 103 with a core, 107 to be requeued, 108 not started.
-    pub(crate) reason: i32,
+    pub(crate) reason: u8,
     /// The last update.
     pub(crate) ad: &'a ClassAd,
 }

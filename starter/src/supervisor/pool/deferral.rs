@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Broken, JOB_MISSED_DEFERRAL_TIME, Pool};
+use super::{Broken, Pool, reason};
 use crate::job::{Begin, Job};
 use crate::parent::shadow::{Call, JobExit};
 
@@ -38,7 +38,7 @@ impl Pool<'_> {
         tracing::error!("{why}");
         let ad = self.last_words(None);
         self.startd.finish(&ad);
-        let reason = JOB_MISSED_DEFERRAL_TIME;
+        let reason = reason::MISSED_DEFERRAL_TIME;
         self.tell(&Call::JobExit(JobExit { status: -1, reason, ad: &ad }))
     }
 }

@@ -23,6 +23,7 @@ mod monitors;
 mod output;
 mod peek;
 mod plugins;
+pub(crate) mod reason;
 mod reconnect;
 mod scripts;
 mod ssh;
@@ -65,13 +66,6 @@ const EXIT_OK: u8 = 0;
 const EXIT_FAILED: u8 = 1;
 /// The shadow is gone.
 const EXIT_LOST: u8 = 2;
-
-/// Reasons of `job_exit`.
-const JOB_EXITED: i32 = 100;
-const JOB_COREDUMPED: i32 = 103;
-const JOB_SHOULD_REQUEUE: i32 = 107;
-const JOB_NOT_STARTED: i32 = 108;
-const JOB_MISSED_DEFERRAL_TIME: i32 = 114;
 
 /// What a supervisor in a pool works with.
 pub(crate) struct Pool<'a> {
@@ -308,11 +302,11 @@ impl<'a> Pool<'a> {
             return Ok(());
         }
         let reason = match &delivered {
-            _ if !by_itself => JOB_SHOULD_REQUEUE,
-            Some(Delivered { core: Some(_), .. }) => JOB_COREDUMPED,
+            _ if !by_itself => reason::SHOULD_REQUEUE,
+            Some(Delivered { core: Some(_), .. }) => reason::COREDUMPED,
             // Somebody was in a hurry.
-            None if wanted.is_some() && transfers => JOB_SHOULD_REQUEUE,
-            _ => JOB_EXITED,
+            None if wanted.is_some() && transfers => reason::SHOULD_REQUEUE,
+            _ => reason::EXITED,
         };
         let exit = JobExit { status: ended.wait(), reason, ad: &last };
         self.tell(&Call::JobExit(exit))?;
@@ -540,7 +534,7 @@ impl<'a> Pool<'a> {
         if let Some(hold) = self.untold_hold() {
             return self.call(&Call::UserLog(&hold), |_| Ok(()));
         }
-        self.tell(&Call::JobExit(JobExit { status: 0, reason: JOB_NOT_STARTED, ad: &ad }))
+        self.tell(&Call::JobExit(JobExit { status: 0, reason: reason::NOT_STARTED, ad: &ad }))
     }
 
     /// Tells the shadow why the job can't go on. It has nothing to say to that: a shadow of 25.14.1 waits

@@ -12,15 +12,8 @@ use crate::job::Job;
 use crate::launcher::message::Status;
 use crate::report::events::Event;
 use crate::supervisor::pool::ending::How;
+use crate::supervisor::pool::reason;
 use crate::supervisor::pool::user_log::times;
-
-/// Exit codes, as a schedd reads them.
-const JOB_EXCEPTION: u8 = 4;
-const JOB_EXITED: u8 = 100;
-const JOB_SHOULD_REQUEUE: u8 = 107;
-const JOB_SHOULD_HOLD: u8 = 112;
-const JOB_SHOULD_REMOVE: u8 = 113;
-const JOB_MISSED_DEFERRAL_TIME: u8 = 114;
 
 /// Attributes that go into the queue at every end.
 const ALWAYS: [&str; 17] = [
@@ -53,7 +46,7 @@ impl Local<'_> {
         let times = times(&ad);
         if let Some(code) = self.ordered() {
             self.log(&match code {
-                JOB_SHOULD_REQUEUE => Event::Requeued(status, times, String::new()),
+                reason::SHOULD_REQUEUE => Event::Requeued(status, times, String::new()),
                 _ => Event::Evicted(times),
             });
             return self.settle(&ad, code);
@@ -63,17 +56,17 @@ impl Local<'_> {
         match decide(&outcome) {
             Decision::Leave => {
                 self.log(&Event::Terminated(status, times));
-                self.settle(&ad, JOB_EXITED)
+                self.settle(&ad, reason::EXITED)
             }
             Decision::Requeue(why) => {
                 self.log(&Event::Requeued(status, times, why.clone()));
                 ad.insert_value("RequeueReason", why);
-                self.settle(&ad, JOB_SHOULD_REQUEUE)
+                self.settle(&ad, reason::SHOULD_REQUEUE)
             }
             Decision::Hold { why, code, subcode } => {
                 self.log(&Event::Evicted(times));
                 hold(&mut ad, &why, code, subcode);
-                self.settle(&ad, JOB_SHOULD_HOLD)
+                self.settle(&ad, reason::SHOULD_HOLD)
             }
         }
     }
@@ -82,12 +75,12 @@ impl Local<'_> {
     fn ordered(&self) -> Option<u8> {
         let ending = &self.course.ending;
         if self.course.remove {
-            Some(JOB_SHOULD_REMOVE)
+            Some(reason::SHOULD_REMOVE)
         } else if ending.hold.is_some() {
             // The schedd has its reason already.
-            Some(JOB_SHOULD_HOLD)
+            Some(reason::SHOULD_HOLD)
         } else {
-            ending.is_under_way().then_some(JOB_SHOULD_REQUEUE)
+            ending.is_under_way().then_some(reason::SHOULD_REQUEUE)
         }
     }
 
@@ -98,12 +91,12 @@ impl Local<'_> {
         match broken {
             Broken::NotStarted => {
                 self.log(&Event::Evicted(times));
-                self.ordered().unwrap_or(JOB_SHOULD_REQUEUE)
+                self.ordered().unwrap_or(reason::SHOULD_REQUEUE)
             }
             Broken::Missed(why) => {
                 tracing::error!("{why}");
                 self.log(&Event::Evicted(times));
-                JOB_MISSED_DEFERRAL_TIME
+                reason::MISSED_DEFERRAL_TIME
             }
             Broken::Failed(failure) => {
                 tracing::error!("{}: {failure}", failure.step);
@@ -113,9 +106,9 @@ impl Local<'_> {
                 match failure.disposition {
                     Disposition::Hold { code, subcode } => {
                         hold(&mut ad, &failure.message, code, subcode);
-                        self.settle(&ad, JOB_SHOULD_HOLD)
+                        self.settle(&ad, reason::SHOULD_HOLD)
                     }
-                    Disposition::Elsewhere => JOB_EXCEPTION,
+                    Disposition::Elsewhere => reason::EXCEPTION,
                 }
             }
         }
@@ -128,7 +121,7 @@ impl Local<'_> {
     /// The last change of the queue, before an end with this exit code. It is tried more than once unless
     /// somebody is in a hurry. A job whose end can't be recorded has to run again, as with stock.
     fn settle(&mut self, ad: &ClassAd, code: u8) -> u8 {
-        let end = code == JOB_EXITED;
+        let end = code == reason::EXITED;
         let mut change = ClassAd::new();
         let more = ["HoldReason", "HoldReasonCode", "HoldReasonSubCode", "RequeueReason"];
         let names = ALWAYS.iter().chain(&more).chain(if end { &OF_THE_END[..] } else { &[] });
@@ -145,11 +138,11 @@ impl Local<'_> {
             let end = Instant::now() + Duration::from_secs(delay);
             while Instant::now() < end && self.course.ending.how != Some(How::Hard) {
                 if self.wait(Some(end)).is_err() {
-                    return JOB_EXCEPTION;
+                    return reason::EXCEPTION;
                 }
             }
         }
-        if self.tell(&change) { code } else { JOB_EXCEPTION }
+        if self.tell(&change) { code } else { reason::EXCEPTION }
     }
 
     /// Changes the queue; whether that was possible.
