@@ -39,6 +39,8 @@ pub(crate) mod hold {
     pub(crate) const POST_SCRIPT_FAILED: i32 = 44;
     /// A job did not save itself as it had promised, or what it saved could not be taken.
     pub(crate) const FAILED_TO_CHECKPOINT: i32 = 36;
+    /// The job's account isn't in the group that it asked for.
+    pub(crate) const CANNOT_SWITCH_PRIMARY_GROUP: i32 = 49;
     /// A job has saved itself and goes back to the queue, as its claim ends.
     pub(crate) const SUCCESSFUL_CHECKPOINT: i32 = 1025;
     /// The starter could not do its work: the schedd has the job run again instead of holding it.

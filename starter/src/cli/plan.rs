@@ -48,7 +48,7 @@ fn make(path: &Path) -> Result<Plan, Failure> {
     machine.cgroups = host::cgroups::find(&knobs, true);
     let choice = plan::choose_account(&job, &knobs, "", &|| true)?;
     // The plan is worth showing also where the account doesn't exist, as on a submit machine.
-    let account = run_as::look_up(&choice.name).or_else(|failure| {
+    let account = run_as::account(&choice, true).or_else(|failure| {
         complain!("cloister: {}: {failure}", failure.step);
         run_as::own().map(|own| Account { name: choice.name.clone(), ..own })
     })?;

@@ -99,6 +99,26 @@ pub(crate) fn group_name(gid: u32) -> Option<String> {
         .or_else(|| getent("group", &gid.to_string()).ok()??.lines().find_map(line))
 }
 
+/// The number of a group.
+pub(crate) fn group_of(name: &str) -> Result<Option<u32>, Failure> {
+    // Numbers and options would mean something else to getent.
+    let plain = name.bytes().any(|byte| !byte.is_ascii_digit())
+        && !name.starts_with('-')
+        && !name.contains([':', '\n', '\0']);
+    let number = |text: &str| {
+        let mut fields = text.lines().map(|line| line.split(':'));
+        fields
+            .find_map(|mut line| (line.next() == Some(name)).then(|| line.nth(1)?.parse().ok())?)
+    };
+    if !plain {
+        return Ok(None);
+    }
+    match number(GROUP.text()?) {
+        Some(gid) => Ok(Some(gid)),
+        None => Ok(getent("group", name)?.as_deref().and_then(number)),
+    }
+}
+
 /// All groups of an account, the primary one among them.
 pub(crate) fn groups(user: &User) -> Result<Vec<u32>, Failure> {
     let services = Services::read("initgroups").or_else(|| Services::read("group"));
@@ -245,9 +265,11 @@ mod tests {
         assert_eq!((root.uid, root.gid), (0, 0));
         assert_eq!(user_of(0).unwrap().unwrap().name, "root");
         assert_eq!(group_name(0).as_deref(), Some("root"));
+        assert_eq!(group_of("root").unwrap(), Some(0));
         assert!(groups(&root).unwrap().contains(&0));
         for nobody in ["no-such-account", "", "-x", "0", "a:b", "a\nroot"] {
             assert_eq!(user(nobody).unwrap(), None, "{nobody:?}");
+            assert_eq!(group_of(nobody).unwrap(), None, "{nobody:?}");
         }
     }
 

@@ -1,13 +1,52 @@
 //! The account that a job runs as: looked up, and never root.
 
 use super::accounts;
-use crate::failure::{Context, Failure, Step};
-use crate::plan::Account;
+use crate::failure::{Context, Failure, Step, hold};
+use crate::plan::{Account, AccountChoice};
 use crate::sys::privilege::Ids;
 
-/// The account of this name; of a starter that isn't root, its own in every case.
-pub(crate) fn account(name: &str, privileged: bool) -> Result<Account, Failure> {
-    if privileged { look_up(name) } else { own() }
+/// The account that was chosen; of a starter that isn't root, its own in every case.
+pub(crate) fn account(choice: &AccountChoice, privileged: bool) -> Result<Account, Failure> {
+    if !privileged {
+        return own();
+    }
+    let mut account = look_up(&choice.name)?;
+    if let Some(group) = &choice.group {
+        account.ids.gid = group_of(&account, group)?;
+    }
+    Ok(account)
+}
+
+/// The account that an unprivileged peer says it has looked up, looked up again: the same one if the peer
+/// is right. It may be in any of its own groups.
+pub(crate) fn same(claimed: &Account, privileged: bool) -> Result<Account, Failure> {
+    if !privileged {
+        return own();
+    }
+    let mut account = look_up(&claimed.name)?;
+    if account.ids.groups.contains(&claimed.ids.gid) {
+        account.ids.gid = claimed.ids.gid;
+    }
+    Ok(account)
+}
+
+/// The number of a group that the account is in.
+fn group_of(account: &Account, group: &str) -> Result<u32, Failure> {
+    match accounts::group_of(group)? {
+        Some(gid) if account.ids.groups.contains(&gid) => Ok(gid),
+        found => Err(Failure::job(
+            Step::Account,
+            hold::CANNOT_SWITCH_PRIMARY_GROUP,
+            0,
+            format!(
+                "Could not install primary unix group {group} from supplemental groups: {}",
+                match found {
+                    Some(_) => format!("{} isn't in it on this machine", account.name),
+                    None => "this machine doesn't know it".to_owned(),
+                }
+            ),
+        )),
+    }
 }
 
 /// Asks the password and group databases. Uid 0 and gid 0 are never accepted, in no list.
@@ -55,6 +94,27 @@ fn refuse_root(account: &Account) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Disposition;
+
+    #[test]
+    fn an_account_runs_in_groups_of_its_own_only() {
+        let nobody = |group: &str| AccountChoice {
+            name: "nobody".into(),
+            group: Some(group.into()),
+            why: "a test",
+        };
+        let own = look_up("nobody").unwrap();
+        let name = accounts::group_name(own.ids.gid).unwrap();
+        assert_eq!(account(&nobody(&name), true).unwrap(), own);
+        for (group, why) in [("root", "isn't in it"), ("no-such-group", "doesn't know it")] {
+            let failure = account(&nobody(group), true).unwrap_err();
+            assert!(failure.message.contains(why), "{failure}");
+            assert_eq!(failure.disposition, Disposition::Hold { code: 49, subcode: 0 });
+        }
+        let mut claimed = own.clone();
+        claimed.ids.gid = 1;
+        assert_eq!(same(&claimed, true).unwrap(), own);
+    }
 
     #[test]
     fn root_is_refused_and_unknown_accounts_are_named() {

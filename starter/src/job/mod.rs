@@ -41,6 +41,8 @@ pub(crate) struct Job {
     pub(crate) uid_domain: Option<String>,
     /// `RunAsOwner`, true unless the job says otherwise.
     pub(crate) run_as_owner: bool,
+    /// `PrimaryUnixGroup`: the group to run in, one of the owner's.
+    pub(crate) primary_group: Option<String>,
     /// `Cmd`, as given.
     pub(crate) cmd: PathBuf,
     /// `Iwd`: the directory at the submit machine.
@@ -115,6 +117,7 @@ impl Job {
             owner: text(&ad, "OsUser")?.or(text(&ad, "Owner")?),
             uid_domain: text(&ad, "UidDomain")?,
             run_as_owner: ad.eval_bool("RunAsOwner").unwrap_or(true),
+            primary_group: text(&ad, "PrimaryUnixGroup")?,
             cmd,
             iwd,
             remote_iwd: text(&ad, "RemoteIwd")?.map(PathBuf::from),

@@ -399,7 +399,7 @@ impl Launcher<'_> {
         if state.plan.is_some() {
             return Err(Failure::host(Step::Internal, "a job was prepared already"));
         }
-        let account = run_as::account(&plan.account.name, self.privileged)?;
+        let account = run_as::same(&plan.account, self.privileged)?;
         verify::plan(&plan, self.known(&account))?;
         let plan = state.plan.insert(plan);
         state.sandbox = Some(sandbox::make(plan, &self.daemon)?);

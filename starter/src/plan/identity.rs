@@ -10,6 +10,8 @@ use crate::knobs::Knobs;
 pub(crate) struct AccountChoice {
     /// Name of the account.
     pub(crate) name: String,
+    /// Name of the group that it runs in, where that isn't the account's first one.
+    pub(crate) group: Option<String>,
     /// The rule that led to it, for the log.
     pub(crate) why: &'static str,
 }
@@ -32,9 +34,13 @@ pub(crate) fn choose_account(
         (None, None) => ("nobody".to_owned(), "no slot account is configured"),
     };
     if name == "root" {
-        return Ok(AccountChoice { name: "nobody".into(), why: "root is refused as slot account" });
+        return Ok(AccountChoice {
+            name: "nobody".into(),
+            group: None,
+            why: "root is refused as slot account",
+        });
     }
-    Ok(AccountChoice { name, why })
+    Ok(AccountChoice { name, group: None, why })
 }
 
 fn as_owner(
@@ -60,5 +66,9 @@ fn as_owner(
             "the job's owner is root, which never runs a job: submit it from another account",
         ));
     }
-    Ok(Some(AccountChoice { name: owner.clone(), why: "the submitting user" }))
+    Ok(Some(AccountChoice {
+        name: owner.clone(),
+        group: job.primary_group.clone(),
+        why: "the submitting user",
+    }))
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use cgroup::Together;
 pub(crate) use environment::matches;
-pub(crate) use identity::choose_account;
+pub(crate) use identity::{AccountChoice, choose_account};
 pub(crate) use limits::Limits;
 pub(crate) use make::{Inputs, make};
 pub(crate) use mounts::{Mount, What};

@@ -284,6 +284,9 @@ fn the_account_is_never_root() {
         ..knobs()
     };
     assert_eq!(choose("", &slot, true).unwrap().name, "slotty");
+    let grouped = "PrimaryUnixGroup = \"lab\"\n";
+    assert_eq!(choose(grouped, &base, true).unwrap().group.as_deref(), Some("lab"));
+    assert_eq!(choose(grouped, &slot, true).unwrap().group, None);
     let only_root = Knobs { slot_users: Default::default(), ..slot };
     assert_eq!(choose("", &only_root, true).unwrap().name, "nobody");
 }

@@ -152,7 +152,7 @@ impl Supervisor<'_> {
     pub(super) fn plan(&mut self, job: &Job) -> Result<Plan, Failure> {
         let choice = plan::choose_account(job, self.knobs, "", &|| true)?;
         tracing::info!("running as {} ({})", choice.name, choice.why);
-        let account = run_as::account(&choice.name, self.host.privileged)?;
+        let account = run_as::account(&choice, self.host.privileged)?;
         let submitter = if self.caller_is_submitter && job.owner.is_none() {
             None
         } else {

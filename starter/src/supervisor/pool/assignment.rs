@@ -118,7 +118,7 @@ impl Pool<'_> {
         let name = slot_name(&machine.slot);
         let slot = name.split('@').next().unwrap_or_default();
         let choice = plan::choose_account(job, self.knobs, slot, &|| self.trusts_shadow())?;
-        let account = run_as::account(&choice.name, self.host.privileged)?;
+        let account = run_as::account(&choice, self.host.privileged)?;
         if self.host.privileged {
             tracing::info!("running as {} ({})", choice.name, choice.why);
         }

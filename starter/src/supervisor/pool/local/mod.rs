@@ -25,7 +25,7 @@ use crate::launcher::place::Placed;
 use crate::parent::file::FileParent;
 use crate::parent::schedd::Queue;
 use crate::parent::startd::{Asked, Startd};
-use crate::plan::{self, Host, Inputs, Plan, Stdio};
+use crate::plan::{self, AccountChoice, Host, Inputs, Plan, Stdio};
 use crate::report::events::Event;
 
 /// How often the clock is looked at, which may be set while a job waits for its time.
@@ -148,7 +148,12 @@ impl Local<'_> {
         let Some(owner) = &job.owner else {
             return Err(Failure::host(Step::Account, "the job ad has neither OsUser nor Owner"));
         };
-        let account = run_as::account(owner, self.host.privileged)?;
+        let choice = AccountChoice {
+            name: owner.clone(),
+            group: job.primary_group.clone(),
+            why: "the submitting user",
+        };
+        let account = run_as::account(&choice, self.host.privileged)?;
         let plan = plan::make(Inputs {
             job,
             knobs: self.knobs,
