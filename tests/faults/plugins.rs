@@ -85,6 +85,17 @@ fn one_that_hangs_is_killed_with_everything_it_has_started() {
     }
 }
 
+/// What it leaves as a brother of its own, and not as a child, ends with it as well.
+#[test]
+fn one_that_makes_processes_for_its_parent() {
+    let Some(machine) = machine() else { return };
+    let claim = setup("#!/bin/sh\nexec /var/opt/hostile brother\n").start(&machine);
+    let begun = Instant::now();
+    let (ended, code, subcode, text) = held(claim, &machine);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}\n{ended}", begun.elapsed());
+    assert_eq!((code, subcode), (12, -1004), "{text}");
+}
+
 #[test]
 fn an_order_to_end_ends_it_at_once() {
     let Some(machine) = machine() else { return };

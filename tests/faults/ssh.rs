@@ -125,6 +125,24 @@ fn sessions_end_with_the_job() {
     claim.end(&machine).code(0);
 }
 
+/// Nor does one that has made itself a brother instead of children, in whatever way processes are counted.
+#[test]
+fn a_session_that_would_have_another_parent() {
+    for knob in ["", "USE_PID_NAMESPACE_INIT", "USE_PID_NAMESPACES"] {
+        let Some(mut machine) = machine() else { return };
+        if !knob.is_empty() {
+            machine.set_knob(knob, "False");
+        }
+        let machine = with_sshd(machine, &good("echo in; exec /var/opt/hostile brother"));
+        let claim = start("echo >running; sleep 3", &machine);
+        claim.made(&machine, "running");
+        let (_, socket) = ask(&claim, &owner(&claim)).unwrap();
+        let said = said(socket);
+        assert!(said.starts_with("in\nbrother"), "{knob}: {said}");
+        claim.end(&machine).code(0);
+    }
+}
+
 /// Only the owner gets in, and what a script of the job's account says is no more than words.
 #[test]
 fn strangers_and_garbage() {

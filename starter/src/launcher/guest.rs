@@ -2,17 +2,19 @@
 //! steps as the job's own.
 //!
 //! A process of the launcher's goes into the cell's namespaces and makes the program's process there,
-//! which is the launcher's own child: it has to be waited for even while all in the cell is killed, or
-//! the kernel would never be done with the PID namespace.
+//! by way of one more that is gone before the program begins: so the program's parent is the first
+//! process of the job's PID namespace. Were it the launcher, whatever the program makes as a brother of
+//! its own would be the launcher's, and the kernel is not done with a PID namespace before all that were
+//! in it are waited for.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
-use rustix::process::{Signal, pidfd_send_signal};
+use nix::sys::wait::waitpid;
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::cell::{self, Cell};
 use super::cgroup::Group;
@@ -29,7 +31,6 @@ const MOST: usize = 64;
 /// A program beside the job. It ends with this.
 #[derive(Debug)]
 pub(super) struct Guest {
-    pid: Pid,
     pidfd: OwnedFd,
 }
 
@@ -39,17 +40,26 @@ impl Guest {
         &self.pidfd
     }
 
-    /// Whether it has ended; then it was waited for.
+    /// Whether it has ended; then nothing is left of it.
     pub(super) fn is_over(&self) -> bool {
-        !matches!(waitpid(self.pid, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
+        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        let over = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+        if over {
+            self.reap();
+        }
+        over
+    }
+
+    /// Where process numbers are shared it is the launcher's child; elsewhere there is nothing to do.
+    fn reap(&self) {
+        let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // Of one that was waited for neither finds anything.
         if pidfd_send_signal(&self.pidfd, Signal::KILL).is_ok() {
-            let _ = waitpid(self.pid, None);
+            self.reap();
         }
     }
 }
@@ -102,8 +112,7 @@ fn enter(plan: &Plan, files: Files, cell: &Cell) -> Result<Guest, Failure> {
         Ok(received) => received,
         Err(failure) => return Err(cell::reason(told).err().unwrap_or(failure)),
     };
-    // The launcher's own child is waited for by number, which stays its own until then.
-    let guest = Guest { pid: Pid::from_raw(cell::number_of(&pidfd)), pidfd };
+    let guest = Guest { pidfd };
     let _ = File::from(go).write_all(b"g");
     cell::reason(told)?;
     Ok(guest)
@@ -144,17 +153,33 @@ fn usher(
         privilege::empty_bounding_set().at(Step::Identity, "capability bounding set")?;
     }
     let into = cell.group.as_ref().map(Group::dir);
-    match clone::fork_into(CloneFlags::CLONE_PARENT, into).at(Step::Namespaces, "clone3")? {
-        Side::Child => {
-            // Not sooner: who is in that namespace can't move anybody into its cgroup.
-            let seen = if plan.namespaces.cgroup { cgroup } else { CloneFlags::empty() };
-            let failure = match step(holder, seen) {
-                Ok(()) => job::start(plan, files, parent, gate),
-                Err(failure) => failure,
-            };
-            job::confess(tell, &failure);
-            exec::leave(127);
+    let (left, leave) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Namespaces, "pipe")?;
+    match clone::fork(CloneFlags::empty()).at(Step::Namespaces, "clone3")? {
+        Side::Parent(between) => {
+            drop(leave);
+            waitpid(between.pid, None).map(drop).at(Step::Namespaces, "waiting")
         }
-        Side::Parent(child) => cell::send_pidfd(report, &child.pidfd, None),
+        Side::Child => {
+            match clone::fork_into(CloneFlags::empty(), into).at(Step::Namespaces, "clone3")? {
+                Side::Parent(child) => cell::send_pidfd(report, &child.pidfd, None),
+                Side::Child => {
+                    drop(leave);
+                    // Not sooner: who is in that namespace can't move anybody into its cgroup.
+                    let seen = if plan.namespaces.cgroup { cgroup } else { CloneFlags::empty() };
+                    let failure = match step(holder, seen).and_then(|()| orphaned(left)) {
+                        Ok(()) => job::start(plan, files, parent, gate),
+                        Err(failure) => failure,
+                    };
+                    job::confess(tell, &failure);
+                    exec::leave(127);
+                }
+            }
+        }
     }
+}
+
+/// Waits until the process between is gone, and with it the copies of the pipe's other end.
+fn orphaned(left: OwnedFd) -> Result<(), Failure> {
+    File::from(left).read(&mut [0]).map(drop).at(Step::Namespaces, "pipe")
 }

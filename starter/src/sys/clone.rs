@@ -50,10 +50,7 @@ pub(crate) fn fork_into(
         args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
     }
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
-    // A sister of the caller's tells her end as the caller does.
-    if !namespaces.contains(CloneFlags::CLONE_PARENT) {
-        args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
-    }
+    args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
     // SAFETY: `args` and `pidfd` outlive the call. No stack is given and CLONE_VM is never set, so
     // the child returns here on a copy of this stack. There is one thread, so no lock is held.
     let answer = unsafe {

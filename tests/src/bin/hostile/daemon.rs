@@ -92,3 +92,16 @@ fn zombies() -> usize {
         .filter(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
         .count()
 }
+
+/// A process that is no child of this one, but of whoever started this one, who may not know it.
+pub(crate) fn brother() {
+    let flags = libc::c_long::from(libc::CLONE_PARENT | libc::SIGCHLD);
+    // SAFETY: without CLONE_VM the new process has memory of its own, as after fork; it only sleeps.
+    let answer = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    if answer == 0 {
+        std::thread::sleep(std::time::Duration::from_secs(600));
+        std::process::exit(0);
+    }
+    let errno = std::io::Error::last_os_error().raw_os_error().unwrap();
+    println!("brother {}", if answer < 0 { errno } else { 0 });
+}

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         ["calls"] => calls::make(),
         ["daemon"] => daemon::leave_one_behind(),
         ["multiply", chains] => daemon::multiply(chains.parse().unwrap()),
+        ["brother"] => daemon::brother(),
         ["terminal"] => terminal(),
         ["orphans", number] => daemon::make_orphans(number.parse().unwrap()),
         ["tree", levels] => tree::plant(levels.parse().unwrap()),
