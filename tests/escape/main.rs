@@ -23,9 +23,10 @@
 mod alone;
 mod covers;
 mod pairs;
+mod surface;
 
 /// Every attempt of the attacker. Each must be made, and fail.
-const PROBES: [&str; 26] = [
+const PROBES: [&str; 33] = [
     "list-execute",
     "read-sandbox",
     "write-sandbox",
@@ -44,6 +45,12 @@ const PROBES: [&str; 26] = [
     "signal",
     "signal-everybody",
     "write-memory",
+    "compare",
+    "limits",
+    "priority",
+    "processors",
+    "owner",
+    "namespace",
     "any-segment",
     "segment",
     "semaphore",
@@ -51,8 +58,13 @@ const PROBES: [&str; 26] = [
     "queue-by-file",
     "queue",
     "abstract-socket",
+    "datagram",
     "session-key",
 ];
+
+/// What the kernel lets processes of one account do to each other by number, borders of Landlock's or
+/// not: separate where process numbers are.
+const BY_NUMBER: [&str; 4] = ["limits", "priority", "processors", "owner"];
 
 /// Every test that docs/security.md names is there.
 #[test]

@@ -120,6 +120,23 @@ fn the_daemons_directories_are_out_of_sight() {
     assert!(ran.ad.eval_string("IsolationNotApplied").unwrap().contains("stays in sight"), "{ran}");
 }
 
+/// A cover over what only its owner may look into would be one mount more for nothing.
+#[test]
+fn what_is_closed_to_the_account_needs_no_cover() {
+    let Some(machine) = Machine::new() else { return };
+    let (closed, open) = (canary(&machine.path("closed")), canary(&machine.path("open")));
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    let list = [&closed, &open].map(|dir| dir.display().to_string());
+    let machine = machine.knob("JOB_HIDDEN_DIRECTORIES", &list.join(" "));
+    let [closed, open] = list;
+    let script = format!(
+        "for dir in {closed} {open}; do ls $dir; cat $dir/canary; cd $dir; done; \
+         grep -c ' {closed} ' /proc/self/mountinfo; grep -c ' {open} ' /proc/self/mountinfo"
+    );
+    let ran = machine.run(&moved(&machine, &script));
+    assert_eq!(ran.output, "0\n1\n", "{ran}");
+}
+
 /// Each once, and nothing of the machine's under or in it.
 #[test]
 fn what_the_cell_replaces_is_taken_off() {

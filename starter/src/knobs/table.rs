@@ -154,7 +154,7 @@ knobs! {
     /// The account's home as a job sees it: private (empty, in the sandbox), read-only, or machine. Cloister's own.
     JOB_HOME job_home: Home = Text "private";
     /// Directories of the machine that jobs can't look into: paths, and knobs that have one. Cloister's own.
-    JOB_HIDDEN_DIRECTORIES job_hidden_directories: Vec<String> = List "SPOOL LOG LOCK RUN DAEMON_SOCKET_DIR SEC_CREDENTIAL_DIRECTORY SEC_CREDENTIAL_DIRECTORY_KRB SEC_CREDENTIAL_DIRECTORY_OAUTH SEC_PASSWORD_DIRECTORY SEC_TOKEN_SYSTEM_DIRECTORY SEC_TOKEN_DIRECTORY /run/user";
+    JOB_HIDDEN_DIRECTORIES job_hidden_directories: Vec<String> = List "SPOOL LOG LOCK RUN DAEMON_SOCKET_DIR SEC_CREDENTIAL_DIRECTORY SEC_CREDENTIAL_DIRECTORY_KRB SEC_CREDENTIAL_DIRECTORY_OAUTH SEC_PASSWORD_DIRECTORY SEC_TOKEN_SYSTEM_DIRECTORY SEC_TOKEN_DIRECTORY /run/user /run/dbus /run/systemd/journal /var/mail /var/crash /var/lib/systemd/coredump";
     /// Directories that each job has for itself, empty and in memory, where the machine has them. Cloister's own.
     JOB_MEMORY_DIRECTORIES job_memory_directories: Vec<String> = List "/run/lock";
     /// What jobs see of the machine and may ask of the kernel as with the stock starter, but for what the knobs above and below are set to. Cloister's own.

@@ -84,8 +84,10 @@ fn limits(limits: &Limits) -> Result<(), Failure> {
     let (_, most) = getrlimit(Resource::RLIMIT_STACK).at(Step::Limits, "stack size")?;
     let stack = limits.stack.unwrap_or(libc::RLIM_INFINITY).min(most);
     setrlimit(Resource::RLIMIT_STACK, stack, most).at(Step::Limits, "stack size")?;
-    // Without root a hard limit can only go down, so what is already lower stays.
-    if let Err(errno) = limit(Resource::RLIMIT_CORE, limits.core)
+    // Without root a hard limit can only go down, so what is already lower stays. With 0 the kernel starts
+    // the machine's own program for cores all the same, if it has one: as root, for what the job made, and
+    // some keep it where others of the account can read it. With 1 it doesn't.
+    if let Err(errno) = limit(Resource::RLIMIT_CORE, limits.core.map(|size| size.max(1)))
         && errno != nix::errno::Errno::EPERM
     {
         return Err(errno).at(Step::Limits, "core size");

@@ -342,6 +342,22 @@ fn the_home_is_the_jobs_own_unless_it_needs_the_machines() {
     assert!(at("/home/alice") < at("/home/alice/execute"));
 }
 
+/// Where others of the account can be talked to, and what is kept of them.
+#[test]
+fn what_belongs_to_the_account_elsewhere_is_hidden() {
+    let knobs = Knobs::from_text("EXECUTE = /var/lib/condor/execute\n");
+    for dir in [
+        "/run/user",
+        "/run/dbus",
+        "/run/systemd/journal",
+        "/var/mail",
+        "/var/crash",
+        "/var/lib/systemd/coredump",
+    ] {
+        assert!(knobs.hidden.iter().any(|hidden| hidden == Path::new(dir)), "{dir}");
+    }
+}
+
 #[test]
 fn nothing_of_the_jobs_is_hidden() {
     let knobs = "LOG = /pool/log\nSPOOL = /pool/spool\nLOCK = /pool/log/lock\n\

@@ -9,6 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, fstat, openat};
 use rustix::io::Errno;
 
 use super::{HARMLESS, PLACE, View, memory};
+use crate::plan::Account;
 use crate::sys::mount::{Deny, attach, copy_tree, new_filesystem, restrict};
 
 impl View {
@@ -23,10 +24,15 @@ impl View {
         }
     }
 
-    /// Covers a directory by an empty one of mode 000, the same for all, and a file by no content.
-    pub(super) fn cover(&mut self, target: &Path) -> io::Result<()> {
+    /// Covers a directory by an empty one of mode 000, the same for all, and a file by no content. Where
+    /// only somebody else may look anyway nothing is needed.
+    pub(super) fn cover(&mut self, target: &Path, account: &Account) -> io::Result<()> {
         let Some(place) = self.existing(target)? else { return Ok(()) };
-        if FileType::from_raw_mode(fstat(&place)?.st_mode) != FileType::Directory {
+        let stat = fstat(&place)?;
+        if stat.st_uid != account.ids.uid && stat.st_mode & 0o077 == 0 {
+            return Ok(());
+        }
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             let null = openat(CWD, "/dev/null", PLACE, Mode::empty())?;
             return attach(copy_tree(null.as_fd(), false)?.as_fd(), place.as_fd());
         }

@@ -133,7 +133,7 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
             }
             What::HomeReadOnly => view.read_only(&mount.target),
             What::MemoryIfThere => view.memory_over(&mount.target),
-            What::Hidden => view.cover(&mount.target),
+            What::Hidden => view.cover(&mount.target, &plan.account),
             // Without what is mounted below, such as cgroups. In a user namespace the kernel hands
             // out a mount only together with those.
             What::System => copy_tree(system.as_fd(), plan.namespaces.user)

@@ -12,7 +12,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use table::{ARCHITECTURES, Answer, NONE, ROWS};
+use table::{ARCHITECTURES, Answer, FAMILIES, NONE, ROWS};
 
 const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const SKIP: u16 = 0x05; // BPF_JMP | BPF_JA
@@ -29,6 +29,7 @@ const SECOND_ARGUMENT: u32 = 24;
 
 const ALLOW: u32 = 0x7fff_0000;
 const NO_SUCH_CALL: u32 = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
+const NO_SUCH_FAMILY: u32 = 0x0005_0000 | libc::EAFNOSUPPORT.cast_unsigned();
 const NOT_PERMITTED: u32 = 0x0005_0000 | libc::EPERM.cast_unsigned();
 const KILL: u32 = 0x8000_0000;
 
@@ -184,6 +185,20 @@ fn end(answer: Option<Answer>) -> Steps {
             step(RETURN, NOT_PERMITTED),
             step(RETURN, ALLOW),
         ],
+        Some(Answer::OfAccount(which)) => vec![
+            step(LOAD, FIRST_ARGUMENT),
+            jump(EQUAL, which, 0, 1),
+            step(RETURN, NOT_PERMITTED),
+            step(RETURN, ALLOW),
+        ],
+        Some(Answer::OfFamilies) => {
+            let mut steps = vec![step(LOAD, FIRST_ARGUMENT)];
+            for (left, family) in (1..=FAMILIES.len()).rev().zip(FAMILIES) {
+                steps.push(jump(EQUAL, family, u8::try_from(left).unwrap_or(u8::MAX), 0));
+            }
+            steps.extend([step(RETURN, NO_SUCH_FAMILY), step(RETURN, ALLOW)]);
+            steps
+        }
         Some(Answer::OnTerminals) => vec![
             step(LOAD, SECOND_ARGUMENT),
             jump(EQUAL, TIOCSTI, 1, 0),
@@ -237,6 +252,8 @@ mod tests {
             Answer::Forbidden => NOT_PERMITTED,
             Answer::WithNamespaces(flags) if args[0] & flags != 0 => NOT_PERMITTED,
             Answer::OnTerminals if [TIOCSTI, TIOCLINUX].contains(&args[1]) => NOT_PERMITTED,
+            Answer::OfAccount(which) if args[0] == which => NOT_PERMITTED,
+            Answer::OfFamilies if !FAMILIES.contains(&args[0]) => NO_SUCH_FAMILY,
             _ => ALLOW,
         }
     }
@@ -250,7 +267,8 @@ mod tests {
                 for (name, numbers, purpose, answer) in ROWS {
                     let number = numbers[column];
                     let flags = [0, 0x80, 0x11, 0x0002_0000, 0x0200_0000, 0x1000_0000, 0x4000_0000];
-                    for args in flags.map(|flag| [flag, TIOCSTI]).into_iter().chain([
+                    let small = (0..64).map(|first| [first, TIOCSTI]);
+                    for args in flags.map(|flag| [flag, TIOCSTI]).into_iter().chain(small).chain([
                         [0x0d0f00, TIOCLINUX],
                         [0x0d0f00, 0x5413],
                         [0, 0],
@@ -303,6 +321,7 @@ mod tests {
             SYS_clock_settime SYS_acct SYS_quotactl SYS_quotactl_fd SYS_syslog SYS_ioctl SYS_mount
             SYS_umount2 SYS_pivot_root SYS_chroot SYS_setns SYS_open_tree SYS_move_mount SYS_fsopen
             SYS_fsconfig SYS_fsmount SYS_fspick SYS_mount_setattr SYS_unshare SYS_clone SYS_clone3
+            SYS_fanotify_init SYS_fanotify_mark SYS_setpriority SYS_ioprio_set SYS_socket
         );
         #[cfg(target_arch = "x86_64")]
         check!(SYS_iopl SYS_ioperm);

@@ -13,6 +13,10 @@ pub(super) enum Answer {
     WithNamespaces(u32),
     /// Forbidden with requests that put something into a terminal's input.
     OnTerminals,
+    /// Forbidden with this first argument: all processes of an account, whichever job's they are.
+    OfAccount(u32),
+    /// As a kernel without that family of sockets, for all but the usual ones.
+    OfFamilies,
 }
 
 /// What a call is for, which decides in which profiles it is refused.
@@ -54,8 +58,14 @@ pub(super) const ARCHITECTURES: [(u32, usize); 2] = [(0xc000_00b7, 2), (0x4000_0
 /// `CLONE_NEW*` but that of time, whose bit means something else to clone.
 const NAMESPACES: u32 = 0x7e02_0000;
 const NAMESPACE_OF_TIME: u32 = 0x80;
+const PRIO_USER: u32 = 2;
+const IOPRIO_WHO_USER: u32 = 3;
 
-use Answer::{Forbidden, OnTerminals, Unknown, WithNamespaces};
+/// Families of sockets that jobs use: unspecified, Unix, IPv4, IPv6, netlink, packet. Others lead to the host
+/// of a virtual machine (vsock) or into parts of the kernel that few use and many weaknesses were in.
+pub(super) const FAMILIES: [u32; 6] = [0, 1, 2, 10, 16, 17];
+
+use Answer::{Forbidden, OfAccount, OfFamilies, OnTerminals, Unknown, WithNamespaces};
 use Use::{Containers, Keys, Machine, Performance};
 
 /// x86-64, i386, arm64, arm.
@@ -90,6 +100,13 @@ pub(super) const ROWS: &[Row] = &[
     ("quotactl_fd", [443, 443, 443, 443], Machine, Forbidden),
     ("syslog", [103, 103, 116, 103], Machine, Forbidden),
     ("ioctl", [16, 54, 29, 54], Machine, OnTerminals),
+    ("fanotify_init", [300, 338, 262, 367], Machine, Forbidden),
+    ("fanotify_mark", [301, 339, 263, 368], Machine, Forbidden),
+    ("setpriority", [141, 97, 140, 97], Machine, OfAccount(PRIO_USER)),
+    ("ioprio_set", [251, 289, 30, 314], Machine, OfAccount(IOPRIO_WHO_USER)),
+    ("socket", [41, 359, 198, 281], Machine, OfFamilies),
+    // Whatever it is asked for, its arguments are in memory, where no filter looks.
+    ("socketcall", [NONE, 102, NONE, 102], Machine, Unknown),
     ("mount", [165, 21, 40, 21], Containers, Forbidden),
     ("umount", [NONE, 22, NONE, 22], Containers, Forbidden),
     ("umount2", [166, 52, 39, 52], Containers, Forbidden),

@@ -25,7 +25,7 @@ struct Victim {
     pids: Vec<i32>,
 }
 
-type Found = Result<String, String>;
+pub(crate) type Found = Result<String, String>;
 
 /// Takes `name=value` words: name, pid, sandbox, execute, memory.
 pub(crate) fn main(facts: &[&str]) {
@@ -63,6 +63,12 @@ pub(crate) fn main(facts: &[&str]) {
     say("signal", victim.each(send_signal));
     say("signal-everybody", signal_everybody());
     say("write-memory", victim.each(|pid| victim.write_memory(pid)));
+    say("compare", victim.each(compare));
+    say("limits", victim.each(change_limits));
+    say("priority", victim.each(change_priority));
+    say("processors", victim.each(change_processors));
+    say("owner", victim.each(be_signalled_for));
+    say("namespace", victim.each(join_namespace));
 
     say("any-segment", ipc(ipc::any_segment()));
     say("segment", ipc(ipc::segment(key)));
@@ -71,6 +77,7 @@ pub(crate) fn main(facts: &[&str]) {
     say("queue-by-file", file_exists(&format!("/dev/mqueue/{}", victim.name)));
     say("queue", ipc(ipc::queue(&victim.name)));
     say("abstract-socket", ipc(listen_to(&victim.name)));
+    say("datagram", ipc(send_datagram(&victim.name)));
     say("session-key", keys::read(keys::SESSION, &format!("{}-session", victim.name)));
     say("user-key", keys::read(keys::USER, &format!("{}-user", victim.name)));
 
@@ -80,7 +87,7 @@ pub(crate) fn main(facts: &[&str]) {
 }
 
 /// `open` if the attempt brought what it should.
-fn say(probe: &str, found: Found) {
+pub(crate) fn say(probe: &str, found: Found) {
     match found {
         Ok(what) => println!("probe {probe} open {}", what.replace('\n', " ")),
         Err(why) => println!("probe {probe} blocked {}", why.replace('\n', " ")),
@@ -149,6 +156,79 @@ fn send_signal(pid: i32) -> Found {
     Ok("sent".into())
 }
 
+fn errno(answer: libc::c_long, what: &str) -> Found {
+    if answer < 0 { Err(io::Error::last_os_error().to_string()) } else { Ok(what.into()) }
+}
+
+/// Whether memory is shared: needs the right to trace.
+fn compare(pid: i32) -> Found {
+    const VM: libc::c_int = 1;
+    // SAFETY: kcmp takes numbers only.
+    let answer = unsafe { libc::syscall(libc::SYS_kcmp, std::process::id(), pid, VM, 0, 0) };
+    errno(answer, "compared")
+}
+
+/// To what it is already.
+fn change_limits(pid: i32) -> Found {
+    // SAFETY: all-zero is a valid rlimit; it outlives the calls.
+    let answer = unsafe {
+        let mut limit: libc::rlimit64 = std::mem::zeroed();
+        let read = libc::prlimit64(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit);
+        if read < 0 {
+            read
+        } else {
+            libc::prlimit64(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut())
+        }
+    };
+    errno(answer.into(), "changed")
+}
+
+fn change_priority(pid: i32) -> Found {
+    // SAFETY: setpriority takes numbers only.
+    let answer = unsafe { libc::setpriority(libc::PRIO_PROCESS, pid.cast_unsigned(), 1) };
+    errno(answer.into(), "changed")
+}
+
+/// To those that this process has.
+fn change_processors(pid: i32) -> Found {
+    use nix::sched::{sched_getaffinity, sched_setaffinity};
+    let own = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    sched_setaffinity(Pid::from_raw(pid), &own).map_err(|error| error.to_string())?;
+    Ok("changed".into())
+}
+
+/// Has the kernel signal the victim when there is something to read.
+fn be_signalled_for(pid: i32) -> Found {
+    const SET_SIGNAL: libc::c_int = 10;
+    let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&one);
+    // SAFETY: these commands take numbers.
+    let answer = unsafe {
+        libc::fcntl(fd, SET_SIGNAL, libc::SIGUSR2);
+        libc::fcntl(fd, libc::F_SETFL, libc::O_ASYNC);
+        libc::fcntl(fd, libc::F_SETOWN, pid)
+    };
+    let found = errno(answer.into(), "owned");
+    (&other).write_all(b"x").unwrap();
+    found
+}
+
+/// Goes where the victim is. Without rights of its own no process could, cell or not.
+fn join_namespace(pid: i32) -> Found {
+    let number = rustix::process::Pid::from_raw(pid).ok_or("no number")?;
+    let pidfd = pidfd_open(number, PidfdFlags::empty()).map_err(|error| error.to_string())?;
+    for kind in ["mnt", "pid", "ipc", "net", "user"] {
+        if let Ok(file) = fs::File::open(format!("/proc/{pid}/ns/{kind}"))
+            && nix::sched::setns(&file, nix::sched::CloneFlags::empty()).is_ok()
+        {
+            return Ok(kind.into());
+        }
+    }
+    nix::sched::setns(&pidfd, nix::sched::CloneFlags::CLONE_NEWIPC)
+        .map(|()| "joined".into())
+        .map_err(|error| error.to_string())
+}
+
 /// To every process that this one may signal. The victim counts; here only the call is seen.
 fn signal_everybody() -> Found {
     // SAFETY: ignoring a signal runs no handler.
@@ -166,6 +246,13 @@ fn listen_to(name: &str) -> io::Result<String> {
     let mut said = String::new();
     stream.read_to_string(&mut said)?;
     Ok(said)
+}
+
+/// To an abstract Unix socket that takes whatever is sent.
+fn send_datagram(name: &str) -> io::Result<String> {
+    let socket = std::os::unix::net::UnixDatagram::unbound()?;
+    let to = SocketAddr::from_abstract_name(format!("{name}-datagrams"))?;
+    socket.send_to_addr(b"x", &to).map(|_| "sent".into())
 }
 
 fn file_exists(path: &str) -> Found {

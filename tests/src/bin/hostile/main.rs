@@ -14,6 +14,7 @@ mod confined;
 mod daemon;
 mod ipc;
 mod keys;
+mod surface;
 mod tree;
 mod victim;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             return confined::without_user_namespaces(uid.parse().unwrap(), program, rest);
         }
         ["victim", name] => victim::main(name),
+        ["surface", facts @ ..] => surface::main(facts),
         ["attacker", facts @ ..] => attacker::main(facts),
         other => {
             eprintln!("hostile: unknown: {other:?}");

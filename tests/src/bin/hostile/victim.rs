@@ -58,6 +58,8 @@ pub(crate) fn main(name: &str) {
         }
     }
     serve(name, &secret).unwrap();
+    let address = SocketAddr::from_abstract_name(format!("{name}-datagrams")).unwrap();
+    let datagrams = std::os::unix::net::UnixDatagram::bind_addr(&address).unwrap();
     let mut memory = Box::new([0_u8; MEMORY]);
     memory[..secret.len()].copy_from_slice(secret.as_bytes());
     println!("memory {}", memory.as_ptr().addr());
@@ -67,6 +69,8 @@ pub(crate) fn main(name: &str) {
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 
     println!("signals {}", SIGNALS.load(Ordering::Relaxed));
+    datagrams.set_nonblocking(true).unwrap();
+    println!("datagrams {}", if datagrams.recv(&mut [0]).is_ok() { "came" } else { "none" });
     println!("files {}", if list(&sandbox) == before { "as before" } else { "changed" });
     let intact = fs::read_to_string(format!("{sandbox}/secret")).is_ok_and(|text| text == secret);
     println!("secret {}", if intact { "as before" } else { "changed" });
