@@ -10,12 +10,12 @@ use crate::job::Job;
 use crate::knobs::Knobs;
 use crate::sys::seccomp::Profile;
 
-fn job(lines: &str) -> Job {
+pub(crate) fn job(lines: &str) -> Job {
     let text = format!("Cmd = \"/bin/true\"\nIwd = \"/home/alice\"\nOwner = \"alice\"\n{lines}");
     Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/"), None).unwrap()
 }
 
-fn knobs() -> Knobs {
+pub(crate) fn knobs() -> Knobs {
     knobs_with("")
 }
 
@@ -55,7 +55,7 @@ fn plan_on(host: &Host, job: &Job, knobs: &Knobs) -> Result<Plan, crate::failure
     })
 }
 
-fn plan(job: &Job, knobs: &Knobs) -> Plan {
+pub(crate) fn plan(job: &Job, knobs: &Knobs) -> Plan {
     plan_on(&host(), job, knobs).unwrap()
 }
 

@@ -10,6 +10,7 @@ use condor_cedar::session::{ClaimId, Session};
 use zeroize::Zeroizing;
 
 use super::super::{log_plan, unexpected};
+use super::contents::contents;
 use super::guidance::Advice;
 use super::plugins::Plugins;
 use super::scripts::Scripts;
@@ -177,6 +178,7 @@ impl Pool<'_> {
             program: name.filter(|_| transfer.executable),
             has_manifest: job.checkpoint.as_ref().is_some_and(|own| own.destination.is_some()),
             plugins: self.plugins.settings.clone(),
+            contents: contents(job, plan),
         };
         self.stage = Stage::Fetching;
         Ok(self.desk.order(&Order::Fetch(Source::Shadow(peer, input)))?)

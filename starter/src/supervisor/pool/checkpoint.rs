@@ -150,7 +150,7 @@ impl Pool<'_> {
             }
         };
         let output = self.output(job, plan, pid);
-        let mut output = Output { core: None, is_final: false, urls, ..output };
+        let mut output = Output { core: None, contents: None, is_final: false, urls, ..output };
         if let Some(files) = &checkpoint.files {
             output.list = Some(files.clone());
         }

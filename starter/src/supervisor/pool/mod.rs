@@ -12,6 +12,7 @@ mod ads;
 mod assignment;
 mod checkpoint;
 mod chirp;
+mod contents;
 mod credentials;
 mod deferral;
 mod disk;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::unexpected;
+use super::contents::contents;
 use super::ending::How;
 use super::{Broken, Pool, Stage, plugins};
 use crate::failure::{Disposition, Failure};
@@ -129,6 +130,7 @@ impl Pool<'_> {
                 found: cores.map(Into::into).to_vec(),
                 name: format!("core.{}.{}", job.cluster, job.proc).into(),
             }),
+            contents: contents(job, plan),
             // As far as the job could see, with its own rights.
             reach: Reach::Account,
             urls: plugins::targets(job),

@@ -17,6 +17,9 @@ use super::url;
 use crate::failure::Failure;
 use crate::transfer::fault::Direction;
 
+/// Seconds after which a call of a plugin is worth a line in the log.
+const SLOW: u64 = 10;
+
 /// A file that is to come from a URL.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
@@ -76,7 +79,8 @@ impl<'a> Caller<'a> {
         self.settings.is_some_and(|settings| settings.signs)
     }
 
-    /// Fetches files. The first plugin that fails ends it.
+    /// Fetches files. Every plugin is called, also after one has failed, so that the user hears of
+    /// everything at once.
     pub(crate) fn fetch(&mut self, wanted: &[Wanted]) -> Result<(), Fault> {
         let mut groups: Vec<(usize, Vec<Pair>)> = Vec::new();
         for one in wanted {
@@ -88,10 +92,10 @@ impl<'a> Caller<'a> {
             }
         }
         groups.sort_by_key(|(index, _)| *index);
-        for (index, pairs) in &groups {
-            self.invoke(Direction::In, *index, pairs).1?;
-        }
-        Ok(())
+        let faults = groups
+            .iter()
+            .filter_map(|(index, pairs)| self.invoke(Direction::In, *index, pairs).1.err());
+        faults.reduce(Fault::and).map_or(Ok(()), Err)
     }
 
     /// The first files that one call of a plugin can store: how many.
@@ -297,6 +301,10 @@ impl<'a> Caller<'a> {
             Loudness::Debug,
             format!("FILETRANSFER: invoking: {} {}", plugin.path.display(), shown.join(" ")),
         );
+        if let Some((_, input)) = &call.input {
+            let input = url::shown_in(&String::from_utf8_lossy(input));
+            self.told.say(Loudness::Debug, format!("FILETRANSFER: with plugin input: {input}"));
+        }
         let line = self
             .lines
             .and_then(|lines| if plugin.own { lines.own.as_ref() } else { lines.site.as_ref() });
@@ -307,6 +315,12 @@ impl<'a> Caller<'a> {
 
     fn log(&mut self, settings: &Settings, label: &str, ran: &Ran, well: bool) {
         let code = outcome::code(ran.end);
+        if ran.seconds >= SLOW {
+            // In HTCondor's words; it says so each time that this has passed.
+            let text =
+                format!("wait_for_output() callback (multi): {label} took {} s", ran.seconds);
+            self.told.say(Loudness::Always, text);
+        }
         let line = match ran.end {
             End::TimedOut => format!(
                 "FILETRANSFER: plugin {label} was killed after running for {} seconds.",

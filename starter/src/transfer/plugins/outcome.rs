@@ -37,6 +37,11 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    /// With what went wrong after it, which decides, as in HTCondor.
+    pub(super) fn and(self, later: Self) -> Self {
+        Self { text: bounded(format!("{}|{}", later.text, self.text)), ..later }
+    }
+
     /// Whether the plugin ended well and told of files that it could not move.
     pub(crate) fn is_told(&self) -> bool {
         !self.again && self.subcode == 0
@@ -180,8 +185,10 @@ impl Called<'_> {
 /// Errors as HTCondor stacks them, the last one first.
 pub(super) fn stacked(errors: &[String]) -> String {
     let last = errors.iter().rev().take(MAX_ERRORS);
-    let mut text =
-        last.map(|error| format!("FILETRANSFER:1:{error}")).collect::<Vec<_>>().join("|");
+    bounded(last.map(|error| format!("FILETRANSFER:1:{error}")).collect::<Vec<_>>().join("|"))
+}
+
+fn bounded(mut text: String) -> String {
     if text.len() > MAX_TEXT {
         let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

@@ -51,7 +51,7 @@ impl Told {
     }
 
     /// Adds a line.
-    pub(super) fn say(&mut self, loudness: Loudness, line: String) {
+    pub(crate) fn say(&mut self, loudness: Loudness, line: String) {
         if self.room(line.len()) {
             self.lines.push((loudness, line));
         }

@@ -33,6 +33,11 @@ pub(crate) fn shown(text: &str) -> String {
     format!("{scheme}://{host}{path}{more}")
 }
 
+/// The same for each URL of a text that a plugin reads, in which they stand between quotes.
+pub(super) fn shown_in(text: &str) -> String {
+    text.split('"').map(shown).collect::<Vec<_>>().join("\"")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +66,9 @@ mod tests {
         assert_eq!(shown("https://host/x@y"), "https://host/x@y");
         assert_eq!(shown("debug://host"), "debug://host");
         assert_eq!(shown("/a/b?c"), "/a/b?c");
+        assert_eq!(
+            shown_in("[ Url = \"x://u:p@h/a?t=1\"; LocalFileName = \"/a\" ]"),
+            "[ Url = \"x://h/a?...\"; LocalFileName = \"/a\" ]"
+        );
     }
 }

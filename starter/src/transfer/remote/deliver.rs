@@ -19,11 +19,11 @@ use super::targets::{Way, way};
 use super::walk::{Item, Walk, Why};
 use super::{Delivered, Output, Peer, item};
 use crate::failure::{Context, Failure, Step};
-use crate::transfer::Catalogue;
 use crate::transfer::fault::{Act, Direction};
 use crate::transfer::manifest::Manifest;
 use crate::transfer::names;
 use crate::transfer::plugins::{Caller, UrlStats};
+use crate::transfer::{Catalogue, Loudness};
 
 /// `HoldReasonCode`: more output than the shadow takes.
 const TOO_MUCH: i32 = 33;
@@ -47,6 +47,11 @@ pub(crate) fn deliver(
     plugins: &mut Caller<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Delivered, Failure> {
+    if let Some(contents) = &what.contents
+        && let Err(error) = contents.after(sandbox)
+    {
+        plugins.told.say(Loudness::Always, format!("Manifest {}: {error}", contents.directory));
+    }
     let core = rename_core(sandbox, what.core.as_ref(), before);
     // Twice through the directories, lest a list of a million files fill the memory.
     let mut total: u64 = 0;

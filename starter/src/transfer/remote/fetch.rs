@@ -18,7 +18,7 @@ use super::{Fetched, Input, Peer};
 use crate::failure::{Context, Failure, Step};
 use crate::transfer::fault::{Act, Direction};
 use crate::transfer::plugins::{Caller, Wanted};
-use crate::transfer::{Catalogue, Told, manifest};
+use crate::transfer::{Catalogue, Loudness, Told, manifest};
 
 /// Of a file whose permissions the shadow doesn't know.
 const PRIVATE: u16 = 0o600;
@@ -68,6 +68,11 @@ pub(crate) fn fetch(
         true => manifest::check(sandbox).at(Step::Input, place())?,
         false => None,
     };
+    if let Some(contents) = &what.contents
+        && let Err(error) = contents.before(sandbox)
+    {
+        plugins.told.say(Loudness::Always, format!("Manifest {}: {error}", contents.directory));
+    }
     let catalogue = Catalogue::of(sandbox).at(Step::Input, place())?;
     Ok(Fetched { catalogue, stats, invalid })
 }

@@ -17,6 +17,7 @@
 
 mod ack;
 mod channel;
+mod contents;
 mod deliver;
 mod fetch;
 mod goahead;
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub(crate) use self::ack::Stats;
+pub(crate) use self::contents::Contents;
 pub(crate) use self::moving::{Transferring, begin_delivery, begin_fetch};
 pub(crate) use self::targets::Targets;
 use self::{deliver::deliver, fetch::fetch};
@@ -84,6 +86,8 @@ pub(crate) struct Input {
     pub(crate) has_manifest: bool,
     /// How files with URLs are fetched; `None`: there are none.
     pub(crate) plugins: Option<Box<Settings>>,
+    /// What is recorded of the sandbox when it is there.
+    pub(crate) contents: Option<Contents>,
 }
 
 /// What was fetched.
@@ -118,6 +122,8 @@ pub(crate) struct Output {
     pub(crate) is_final: bool,
     /// What a core file may be called, and what it becomes.
     pub(crate) core: Option<Core>,
+    /// What is recorded of the sandbox first, and sent with the rest.
+    pub(crate) contents: Option<Contents>,
     /// How far links may lead.
     pub(crate) reach: Reach,
     /// What goes to URLs.

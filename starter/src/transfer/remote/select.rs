@@ -25,13 +25,33 @@ impl Walk<'_> {
                 self.top_level(name.as_bytes(), Wanted::LISTED, visit)?;
             }
         }
-        let Some(list) = &what.list else { return self.changed(visit) };
+        let Some(list) = &what.list else {
+            self.changed(visit)?;
+            return self.contents(visit);
+        };
         for path in list {
             self.listed(path, visit)?;
         }
-        match self.core {
-            Some(core) if !list.iter().any(|path| path == Path::new(core)) => {
-                self.top_level(core.as_bytes(), Wanted::LISTED, visit)
+        let is_listed = |name: &OsStr| list.iter().any(|path| path == Path::new(name));
+        if let Some(core) = self.core
+            && !is_listed(core)
+        {
+            self.top_level(core.as_bytes(), Wanted::LISTED, visit)?;
+        }
+        match &what.contents {
+            Some(contents) if is_listed(contents.directory.as_ref()) => Ok(()),
+            _ => self.contents(visit),
+        }
+    }
+
+    /// The lists of what is in the sandbox, if they could be made.
+    fn contents(&mut self, visit: &mut Visit<'_>) -> Result<(), Failure> {
+        match &self.what.contents {
+            Some(contents)
+                if statat(self.top, contents.directory.as_str(), AtFlags::SYMLINK_NOFOLLOW)
+                    .is_ok() =>
+            {
+                self.top_level(contents.directory.as_bytes(), Wanted::LISTED, visit)
             }
             _ => Ok(()),
         }

@@ -332,6 +332,7 @@ impl Sandbox {
             program: Some("run.sh".into()),
             has_manifest: false,
             plugins: None,
+            contents: None,
         };
         fetch(peer, &what, self.open().as_fd(), &mut Caller::default(), &mut |_| ())
     }
@@ -352,6 +353,7 @@ impl Sandbox {
             preserve_paths: false,
             is_final: true,
             core: None,
+            contents: None,
             reach: Reach::Account,
             urls: Targets::default(),
             plugins: None,

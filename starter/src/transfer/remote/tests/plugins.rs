@@ -74,6 +74,7 @@ impl Place {
             has_manifest: false,
             program: None,
             plugins: Some(Box::new(self.settings.clone())),
+            contents: None,
         };
         let handle = self.sandbox.open();
         let result = fetch(&peer, &what, handle.as_fd(), &mut caller, &mut |_| ());

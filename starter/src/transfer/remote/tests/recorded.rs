@@ -53,6 +53,7 @@ fn input_from_25_14_1() {
         program: Some("run3.sh".into()),
         has_manifest: false,
         plugins: None,
+        contents: None,
     };
     let fetched =
         fetch(&peer, &what, sandbox.open().as_fd(), &mut Caller::default(), &mut |_| ()).unwrap();
