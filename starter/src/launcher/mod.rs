@@ -16,6 +16,8 @@ mod room;
 pub(crate) mod root;
 pub(crate) mod sandbox;
 mod stdio;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod view;
 
