@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use crate::pool::files::OUTPUT;
 use crate::pool::shadow::{BEGIN_EXECUTION, JOB_EXIT, ULOG};
 use crate::pool::startd::Order;
-use crate::pool::{Claim, Setup, machine};
+use crate::pool::{Claim, HOSTILE_VARIABLES, Setup, machine};
 
 /// A machine whose jobs have a hook of this kind, a shell script with this mode.
 fn hooked(kind: &str, script: &str, mode: u32) -> Option<Machine> {
@@ -36,6 +36,20 @@ fn a_hook_after_the_job_adds_to_its_output() {
     assert_eq!(ended.exit(), Some((4 << 8, 100)), "{ended}");
     let told = format!("exit {} 1\n", machine.number(ALICE));
     assert_eq!(ended.output("by-hook"), Some(told.into_bytes()), "{ended}");
+}
+
+/// A job's variables are its program's.
+#[test]
+fn the_jobs_variables_are_not_a_hooks() {
+    let Some(machine) = hooked("JOB_EXIT", "env > by-hook", 0o755) else { return };
+    let mut setup = Setup::new("env > of-job");
+    setup.job = vec![("Environment", HOSTILE_VARIABLES.into())];
+    let mut claim = setup.start(&machine);
+    claim.asked(JOB_EXIT);
+    let ended = claim.end(&machine).code(0);
+    let text = |name: &str| String::from_utf8(ended.output(name).unwrap()).unwrap();
+    assert!(text("of-job").contains("BASH_ENV=/attackers"), "{ended}");
+    assert!(text("by-hook").contains("PATH=") && !text("by-hook").contains("attackers"), "{ended}");
 }
 
 #[test]

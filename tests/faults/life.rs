@@ -133,3 +133,14 @@ fn output_is_taken_from_where_the_job_saw_it() {
         }
     }
 }
+
+/// A job that takes the rights to its directory from itself has output all the same.
+#[test]
+fn output_is_taken_from_a_directory_that_the_job_has_closed() {
+    let Some(machine) = machine() else { return };
+    let mut claim = Setup::new("echo x > result; mkdir d; chmod 000 d .; exit 3").start(&machine);
+    claim.asked(JOB_EXIT);
+    let ended = claim.end(&machine).code(0);
+    assert_eq!(ended.exit(), Some((3 << 8, 100)), "{ended}");
+    assert_eq!(ended.output("result").as_deref(), Some(&b"x\n"[..]), "{ended}");
+}

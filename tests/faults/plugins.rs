@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use crate::pool::machine;
 use crate::pool::shadow::{JOB_EXIT, JOB_UPDATE, ULOG};
 use crate::pool::startd::Order;
-use crate::pool::{Claim, Ended, NEW, OLD, Setup};
+use crate::pool::{Claim, Ended, HOSTILE_VARIABLES, NEW, OLD, Setup};
 
 /// Fetches one file, whose content is what `words` print.
 fn plugin(words: &str) -> String {
@@ -82,6 +82,26 @@ fn one_that_hangs_is_killed_with_everything_it_has_started() {
         let (_, code, subcode, text) = held(setup.start(&machine), &machine);
         assert_eq!((code, subcode), (12, i64::from(nix::libc::ETIME)), "{text}");
         assert!(text.contains("timed out after 1 seconds"), "{text}");
+    }
+}
+
+/// A job's variables are its program's: what loaders, shells and languages would obey reaches no plugin, and what
+/// the site has for plugins isn't changed by them.
+#[test]
+fn the_jobs_variables_are_not_its_own() {
+    for release in [OLD, NEW] {
+        let Some(machine) = machine() else { return };
+        let mut setup = setup(&plugin("env; echo end"));
+        setup.release = release;
+        setup.job.push(("Environment", HOSTILE_VARIABLES.into()));
+        setup.script = "env >of-job; cat fetched; echo done".to_owned();
+        let mut claim = setup.start(&machine);
+        claim.asked(JOB_EXIT);
+        let ended = claim.end(&machine).code(0);
+        let text = |name: &str| String::from_utf8(ended.output(name).unwrap()).unwrap();
+        assert!(text("of-job").contains("BASH_ENV=/attackers"), "{ended}");
+        let plugins = text("_condor_stdout");
+        assert!(plugins.contains("end\n") && !plugins.contains("attackers"), "{plugins}");
     }
 }
 

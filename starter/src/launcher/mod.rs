@@ -601,6 +601,7 @@ impl Launcher<'_> {
         let Some(before) = &state.catalogue else {
             return Err(out_of_order("this job's files are not moved"));
         };
+        sandbox.open_again().at(Step::Output, sandbox.path.display())?;
         let places = places(plan, sandbox)?;
         let calls = plan.calls;
         let enter = || cell::enter_view(plan, places);

@@ -210,6 +210,17 @@ impl Made {
         Ok(openat2(dir, relative, flags, Mode::empty(), how)?)
     }
 
+    /// Gives the owner of the job's directory back the rights to it, which the job may have taken from itself:
+    /// its output is there all the same.
+    pub(crate) fn open_again(&self) -> std::io::Result<()> {
+        let _rights = Borrowed::rights_of(&self.owner)?;
+        let mode = Mode::from_raw_mode(rustix::fs::fstat(&self.dir)?.st_mode);
+        if mode.contains(Mode::RWXU) {
+            return Ok(());
+        }
+        Ok(rustix::fs::fchmod(&self.dir, mode | Mode::RWXU)?)
+    }
+
     /// What the job's directory takes on disk, as far as the job itself could see it.
     pub(crate) fn measure(&self) -> Disk {
         match Borrowed::rights_of(&self.owner) {

@@ -37,6 +37,12 @@ use shadow::{Deed, Request};
 pub(crate) const OLD: &str = "$CondorVersion: 23.9.6 2026-07-12 PackageID: 23.9.6+dfsg-2.1+b10 $";
 pub(crate) const NEW: &str = "$CondorVersion: 25.14.1 2026-10-16 PackageID: 25.14.1+dfsg-1 $";
 
+/// Variables of a job that change what other programs do: loaders, shells, languages, daemons.
+pub(crate) const HOSTILE_VARIABLES: &str = "LD_PRELOAD=/attackers.so LD_AUDIT=/attackers.so LD_LIBRARY_PATH=/attackers \
+    GCONV_PATH=/attackers LOCPATH=/attackers BASH_ENV=/attackers ENV=/attackers PATH=/usr/bin:/bin:/attackers IFS=attackers \
+    PYTHONPATH=/attackers PERL5OPT=-Mattackers HOME=/attackers TMPDIR=/attackers/tmp _CONDOR_BIN=/attackers \
+    CONDOR_CONFIG=/attackers APPTAINER_BINDPATH=/attackers";
+
 /// The longest that a starter may take to end; only a hang takes that long.
 const HANG: Duration = Duration::from_secs(40);
 /// More processor time than any of these lives takes, in any build; a loop that doesn't wait takes it in
