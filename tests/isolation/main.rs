@@ -12,16 +12,19 @@
 mod accounts;
 mod calls;
 mod cleanup;
+mod dead;
 mod environment;
 mod exec;
 mod identity;
 mod mounts;
+mod offers;
 mod outside;
 mod probe;
 mod processes;
 mod roots;
 mod sandbox;
 mod unprivileged;
+mod writing;
 
 use cloister_tests::{Machine, NamedRoot};
 

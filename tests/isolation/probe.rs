@@ -3,13 +3,13 @@
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use classad::ClassAd;
 use cloister_tests::{ALICE, Job, Machine, NamedRoot, Running};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use crate::dead::DeadMount;
 
 /// The lines as a startd reads them: each has to fit its buffer and to be an assignment.
 fn probe(mut starter: Command) -> ClassAd {
@@ -111,33 +111,6 @@ fn a_root_is_offered_only_if_jobs_can_use_it() {
     }
     assert!(log.contains("9bad"), "{log}");
     assert!(machine.run(&Job::sh("true").set("RequestedChroot", "Good")).ok().is_empty());
-}
-
-/// A FUSE file system whose server never answers, on a directory; gone with the guard.
-struct DeadMount<'a> {
-    dir: &'a Path,
-    /// What the kernel asks goes here, and nobody reads it; closed, every call would fail instead.
-    _server: File,
-}
-
-impl<'a> DeadMount<'a> {
-    /// `None`, with the reason on standard error, where there is no FUSE.
-    fn on(dir: &'a Path) -> Option<Self> {
-        use std::os::fd::AsRawFd;
-        let server = File::options().read(true).write(true).open("/dev/fuse");
-        let server = server.map_err(|error| eprintln!("SKIPPED: /dev/fuse: {error}")).ok()?;
-        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
-        let mounted =
-            mount(Some("dead"), dir, Some("fuse"), MsFlags::empty(), Some(options.as_str()));
-        mounted.map_err(|error| eprintln!("SKIPPED: a FUSE mount: {error}")).ok()?;
-        Some(Self { dir, _server: server })
-    }
-}
-
-impl Drop for DeadMount<'_> {
-    fn drop(&mut self) {
-        let _ = umount2(self.dir, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH);
-    }
 }
 
 #[test]

@@ -1,208 +1,215 @@
 //! `starter check`: can this machine isolate jobs, and are its named roots fit for use?
 
+mod trial;
+
 use std::ffi::OsString;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::time::Duration;
 
+use classad::{ClassAd, Value};
+
+use super::examine::{self, Examined, Finding, Grade, machine};
+use super::probe;
+use super::probe::ad::Ad;
 use crate::failure::Failure;
-use crate::host::{self, cgroups::Cgroups};
 use crate::knobs::{self, Knobs};
-use crate::launcher::root;
-use crate::plan::{Host, NamedRoot, named_roots};
-use crate::sys::privilege::Ids;
 
-/// How one examination went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Grade {
-    Ok,
-    Warn,
-    Fail,
+/// How long a root may take for a look, and for one at all its files.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LONG_PATIENCE: Duration = Duration::from_secs(600);
+
+/// What the command line says.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// Names of roots; empty: the machine, and all roots.
+    roots: Vec<String>,
+    form: Form,
+    /// Look at every file of the roots.
+    deep: bool,
+    /// Run this in each root.
+    exec: Option<String>,
+    /// As this account.
+    account: Option<String>,
 }
 
-/// One examination: a stable name, what was found, and how to mend it.
-#[derive(Debug)]
-struct Finding {
-    grade: Grade,
-    id: &'static str,
-    found: String,
+/// How findings are printed.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Form {
+    #[default]
+    Text,
+    Json,
+    /// As attributes of a slot, for STARTD_CRON.
+    ClassAd,
 }
 
-/// Prints one line per examination. Exit code 0: all well, 1: warnings, 2: failures.
+/// Prints what was found. Exit code 0: all well, 1: warnings, 2: failures; with `--classad` always 0, because the
+/// output says it.
 pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
-    let wanted = arguments
-        .iter()
-        .map(|word| match word.to_str() {
-            Some(name) if !name.starts_with('-') => Ok(name),
-            _ => Err("check takes names of roots only".to_owned()),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let findings = match examine(&wanted) {
-        Ok(findings) => findings,
-        Err(failure) => vec![fail("configuration", failure.message)],
+    let wanted = read(arguments)?;
+    let knobs = knobs::load(None, false).and_then(|config| Knobs::read(&config));
+    let knobs = match knobs {
+        Ok(knobs) => knobs,
+        Err(failure) => return Ok(unreadable(&wanted, &failure)),
     };
-    for finding in &findings {
-        let grade = match finding.grade {
-            Grade::Ok => "ok  ",
-            Grade::Warn => "warn",
-            Grade::Fail => "FAIL",
-        };
-        say!("{grade}  {:<18} {}", finding.id, finding.found);
+    if wanted.form == Form::ClassAd {
+        slot_ad(&wanted, &knobs);
+        return Ok(0);
     }
-    Ok(match findings.iter().map(|finding| finding.grade).max() {
-        None | Some(Grade::Ok) => 0,
-        Some(Grade::Warn) => 1,
-        Some(Grade::Fail) => 2,
-    })
+    let findings = findings(&wanted, &knobs)
+        .unwrap_or_else(|failure| vec![Finding::fail("configuration", failure.message)]);
+    print(&wanted, &findings);
+    Ok(code(&findings))
 }
 
-fn ok(id: &'static str, found: impl Into<String>) -> Finding {
-    Finding { grade: Grade::Ok, id, found: found.into() }
-}
-
-fn warn(id: &'static str, found: impl Into<String>) -> Finding {
-    Finding { grade: Grade::Warn, id, found: found.into() }
-}
-
-fn fail(id: &'static str, found: impl Into<String>) -> Finding {
-    Finding { grade: Grade::Fail, id, found: found.into() }
-}
-
-fn examine(wanted: &[&str]) -> Result<Vec<Finding>, Failure> {
-    let knobs = Knobs::read(&knobs::load(None, false)?)?;
-    let host = host::look(&knobs)?;
-    let daemon = host::daemon_account(&knobs, &host)?;
-    let mut findings = Vec::new();
-    if wanted.is_empty() {
-        findings.push(privilege(&host));
-        findings.push(namespaces(&host));
-        findings.push(
-            host::kernel().map_or_else(|why| fail("kernel", why), |found| ok("kernel", found)),
-        );
-        findings.push(cgroups(&host.cgroups));
-        findings.push(ok("daemon-account", host::names(&daemon)));
-        findings.push(execute(&knobs.execute, &daemon, &host));
-    }
-    let roots = named_roots(knobs.named_chroot.as_deref());
-    if roots.is_empty() && wanted.is_empty() {
-        findings.push(ok("named-roots", "none offered (NAMED_CHROOT is empty)"));
-    }
-    for root in &roots {
-        match root {
-            Err(why) => findings.push(fail("named-root", format!("NAMED_CHROOT: {why}"))),
-            Ok(root) if wanted.is_empty() || wanted.contains(&root.name.as_str()) => {
-                findings.extend(named_root(root, &knobs.execute));
-            }
-            Ok(_) => {}
+fn read(arguments: &[OsString]) -> Result<Wanted, String> {
+    use lexopt::Arg::{Long, Value};
+    let mut wanted = Wanted::default();
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let text = |word: OsString| word.into_string().map_err(|_| "a word is not UTF-8".to_owned());
+    let value = |parser: &mut lexopt::Parser| {
+        parser.value().map_err(|error| error.to_string()).and_then(text)
+    };
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Long("json") => wanted.form = Form::Json,
+            Long("classad") => wanted.form = Form::ClassAd,
+            Long("deep") => wanted.deep = true,
+            Long("exec") => wanted.exec = Some(value(&mut parser)?),
+            Long("as") => wanted.account = Some(value(&mut parser)?),
+            Value(name) => wanted.roots.push(text(name)?),
+            other => return Err(other.unexpected().to_string()),
         }
     }
-    for name in wanted {
-        if !roots.iter().flatten().any(|root| root.name == *name) {
-            findings.push(fail("named-root", format!("{name} is not in NAMED_CHROOT")));
+    if wanted.account.is_some() && wanted.exec.is_none() {
+        return Err("--as USER says who runs --exec COMMAND, which is missing".to_owned());
+    }
+    if wanted.form == Form::ClassAd && !wanted.roots.is_empty() {
+        return Err("--classad is about all roots: name none".to_owned());
+    }
+    Ok(wanted)
+}
+
+fn unreadable(wanted: &Wanted, failure: &Failure) -> u8 {
+    if wanted.form == Form::ClassAd {
+        // The slot keeps what it has; the starter says the same when a job comes.
+        complain!("cloister: {failure}");
+        return 1;
+    }
+    let findings = [Finding::fail("configuration", failure.message.clone())];
+    print(wanted, &findings);
+    code(&findings)
+}
+
+fn findings(wanted: &Wanted, knobs: &Knobs) -> Result<Vec<Finding>, Failure> {
+    let mut findings = Vec::new();
+    let named = |name: &str| wanted.roots.iter().any(|root| root.eq_ignore_ascii_case(name));
+    let all = wanted.roots.is_empty();
+    if all {
+        findings.extend(machine::examine(knobs)?);
+        findings.extend(default_root(knobs));
+        let nameless = knobs.roots.iter().filter_map(|root| root.as_ref().err());
+        let nameless = nameless.filter(|root| root.name.is_none());
+        findings.extend(nameless.map(|root| Finding::fail("named-root", root.why.clone())));
+        if knobs.roots.is_empty() {
+            findings.push(Finding::ok("named-roots", "none offered (NAMED_CHROOT is empty)"));
+        }
+    }
+    let patience = if wanted.deep { LONG_PATIENCE } else { PATIENCE };
+    let roots = examine::roots(knobs, patience, wanted.deep, |name| all || named(name));
+    for name in &wanted.roots {
+        if !roots.iter().any(|root| root.name.eq_ignore_ascii_case(name)) {
+            findings.push(Finding::fail("named-root", format!("{name} is not in NAMED_CHROOT")));
+        }
+    }
+    findings.extend(roots.iter().flat_map(|root| root.looked.findings.clone()));
+    if let Some(command) = &wanted.exec {
+        let fit = roots.iter().filter(|root| root.looked.unfit().is_none()).map(|root| root.name);
+        let host = all.then_some("root");
+        for root in host.into_iter().chain(fit) {
+            findings.push(trial::run(command, wanted.account.as_deref(), root));
         }
     }
     Ok(findings)
 }
 
-fn privilege(host: &Host) -> Finding {
-    if host.privileged {
-        ok("root", "the starter has root: jobs can get accounts and every isolation")
-    } else {
-        warn(
-            "root",
-            "not root: every job runs as this account, in a user namespace if there can be one",
-        )
+fn default_root(knobs: &Knobs) -> Option<Finding> {
+    let name = knobs.named_chroot_default.as_deref()?.trim();
+    let known = knobs.roots.iter().flatten().any(|root| root.is_named(name));
+    Some(match known {
+        true => Finding::ok("default-root", format!("{name}, for jobs that ask for none")),
+        false => Finding::fail(
+            "default-root",
+            format!("NAMED_CHROOT_DEFAULT: {name} is not one of NAMED_CHROOT, so no job can run"),
+        ),
+    })
+}
+
+fn code(findings: &[Finding]) -> u8 {
+    match findings.iter().map(|finding| finding.grade).max() {
+        None | Some(Grade::Ok) => 0,
+        Some(Grade::Warn) => 1,
+        Some(Grade::Fail) => 2,
     }
 }
 
-fn namespaces(host: &Host) -> Finding {
-    let missing: Vec<&str> = ["mnt", "pid", "ipc", "uts", "cgroup", "net"]
-        .into_iter()
-        .filter(|name| !Path::new("/proc/self/ns").join(name).exists())
-        .collect();
-    if !missing.is_empty() {
-        return fail("namespaces", format!("the kernel lacks: {}", missing.join(" ")));
+fn print(wanted: &Wanted, findings: &[Finding]) {
+    if wanted.form == Form::Json {
+        let all = findings.iter().map(json).collect::<Vec<_>>().join(",\n  ");
+        say!("[\n  {all}\n]");
+        return;
     }
-    if host.privileged || host.user_namespaces {
-        ok("namespaces", "mnt pid ipc uts cgroup net")
-    } else {
-        warn(
-            "namespaces",
-            "user namespaces are off for this account, so there is no isolation without root: set \
-             sysctl user.max_user_namespaces above 0 and kernel.apparmor_restrict_unprivileged_userns \
-             to 0",
-        )
+    for Finding { grade, id, found, .. } in findings {
+        let grade = match grade {
+            Grade::Ok => "ok  ",
+            Grade::Warn => "warn",
+            Grade::Fail => "FAIL",
+        };
+        say!("{grade}  {id:<18} {found}");
     }
 }
 
-fn cgroups(cgroups: &Cgroups) -> Finding {
-    match cgroups {
-        Cgroups::Below(path) => {
-            ok("cgroups", format!("jobs' limits and usage: {}", path.display()))
+/// An object with `id`, `grade`, `found`, and `root` where it is about one.
+fn json(finding: &Finding) -> String {
+    let text = |text: &str| classad::Expr::from(Value::from(text)).to_json();
+    let root = finding.root.as_ref();
+    let root = root.map(|root| format!(", \"root\": {}", text(root))).unwrap_or_default();
+    format!(
+        "{{\"id\": {}, \"grade\": {}{root}, \"found\": {}}}",
+        text(&finding.id),
+        text(finding.grade.word()),
+        text(&finding.found)
+    )
+}
+
+/// The roots as a startd's monitor gives them. What isn't so any more is undefined: the startd keeps what
+/// it was told when it started.
+fn slot_ad(wanted: &Wanted, knobs: &Knobs) {
+    let has_mounts = crate::host::look(knobs)
+        .is_ok_and(|host| knobs.per_job_namespaces && (host.privileged || host.user_namespaces));
+    let mut roots = probe::examined(knobs, has_mounts);
+    if let Some(command) = &wanted.exec {
+        for Examined { name, looked, .. } in &mut roots {
+            if looked.unfit().is_none() {
+                looked.findings.push(trial::run(command, wanted.account.as_deref(), name));
+            }
         }
-        Cgroups::None(why) => {
-            warn("cgroups", format!("no limits on memory and processes, and usage by /proc: {why}"))
+    }
+    let mut ad = Ad::default();
+    for (name, value) in examine::offered(&roots) {
+        match value {
+            Some(value) => ad.words(&name, &value),
+            None => ad.nothing(&name),
         }
     }
+    say_part!("{}", ad.text_form());
 }
 
-fn execute(path: &Path, daemon: &Ids, host: &Host) -> Finding {
-    if path.as_os_str().is_empty() {
-        return warn("execute", "EXECUTE is not set: a pool's configuration names it");
-    }
-    let meta = match fs::metadata(path) {
-        Ok(meta) => meta,
-        Err(error) => {
-            return fail(
-                "execute",
-                format!("{}: {error}: make it, or correct EXECUTE", path.display()),
-            );
-        }
-    };
-    let show = path.display();
-    if !meta.is_dir() {
-        return fail("execute", format!("{show} is not a directory: correct EXECUTE"));
-    }
-    if host.privileged && meta.uid() != daemon.uid {
-        let owner = host::names(daemon);
-        return fail(
-            "execute",
-            format!("{show} belongs to uid {}: chown {owner} {show}", meta.uid()),
-        );
-    }
-    if meta.mode() & 0o022 != 0 && meta.mode() & 0o1000 == 0 {
-        return fail("execute", format!("{show} can be written by others: chmod 755 {show}"));
-    }
-    ok("execute", format!("{show}"))
-}
-
-fn named_root(root: &NamedRoot, execute: &Path) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let name = &root.name;
-    match root::open(root) {
-        Err(failure) => return vec![fail("root-path", failure.message)],
-        Ok(_) => findings.push(ok("root-path", format!("{name} = {}", root.path.display()))),
-    }
-    if let Err(why) = root.apart_from(execute) {
-        findings.push(fail("root-execute", why));
-    }
-    let shell = ["bin/sh", "usr/bin/sh", "usr/bin/env"];
-    if !shell.iter().any(|file| fs::symlink_metadata(root.path.join(file)).is_ok()) {
-        findings
-            .push(warn("root-shell", format!("{name} has no /bin/sh: scripts will not run in it")));
-    }
-    let missing: Vec<&str> = ["proc", "dev", "sys", "tmp"]
-        .into_iter()
-        .filter(|dir| !root.path.join(dir).is_dir())
-        .collect();
-    if !missing.is_empty() {
-        findings.push(warn(
-            "root-mount-points",
-            format!(
-                "{name} lacks /{}: they are put there for each job, which is slower than mkdir in it once",
-                missing.join(" /")
-            ),
-        ));
-    }
-    findings
+/// The ad of a job that is made up.
+fn job(command: &str, account: Option<&str>, root: &str) -> ClassAd {
+    let mut ad = ClassAd::new();
+    ad.insert_value("Cmd", "/bin/sh");
+    ad.insert_value("Arguments", format!("-c '{}'", command.replace('\'', "''")));
+    ad.insert_value("Iwd", "/");
+    ad.insert_value("RequestedChroot", root);
+    ad.insert_value("Owner", account.unwrap_or("nobody"));
+    ad
 }

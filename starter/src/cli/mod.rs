@@ -3,6 +3,7 @@
 mod check;
 mod claim;
 mod config;
+mod examine;
 mod inherited;
 mod invocation;
 mod local;
@@ -25,6 +26,7 @@ For people:
   starter run [-v] JOB        run a job ad or a submit description here, isolated; exits with its status
   starter plan JOB            print what would be done for a job; needs no root
   starter check [ROOT...]     examine this machine and its named roots; says how to fix what fails
+          [--json | --classad] [--deep] [--exec COMMAND [--as USER]]
   starter config [NAME...]    print knobs with value, origin and default
 
 As the stock starter:

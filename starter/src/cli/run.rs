@@ -106,13 +106,14 @@ fn tree(plan: &Plan, pid: i32) -> String {
         let what = match &mount.what {
             What::OwnSandboxOnly => "only this job's sandbox".to_owned(),
             What::Private(_) | What::Home(_) => "private, empty, in the sandbox".to_owned(),
-            What::HomeReadOnly => "read-only".to_owned(),
+            What::HomeReadOnly | What::ReadOnly => "read-only".to_owned(),
             What::Memory | What::MemoryIfThere => "private, in memory".to_owned(),
             What::Hidden => "out of sight".to_owned(),
             What::Devices { .. } => "harmless devices only".to_owned(),
             What::Processes => "only this job's processes".to_owned(),
             What::System => "read-only".to_owned(),
             What::Cgroup => "only this job's cgroup".to_owned(),
+            What::Bind(_) | What::AsItIs => "the machine's".to_owned(),
         };
         rows.push(format!("{:<10} {what}", mount.target.display()));
     }

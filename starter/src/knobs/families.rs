@@ -61,6 +61,22 @@ pub(super) fn directories(
     knob: &str,
     words: &[String],
 ) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = rules(config, knob, words, false)?;
+    if found.iter().any(|path| path == Path::new("/")) {
+        return Err(unfit(knob, "/"));
+    }
+    // Parents come before what is below them.
+    found.dedup_by(|next, before| next.starts_with(&*before));
+    Ok(found)
+}
+
+/// The same, with those below others, and with `/`; `strict`: a knob that nobody has set is an error.
+pub(super) fn rules(
+    config: &Config,
+    knob: &str,
+    words: &[String],
+    strict: bool,
+) -> Result<Vec<PathBuf>, Failure> {
     let mut found: Vec<PathBuf> = Vec::new();
     for word in words {
         let path = match word.starts_with('/') {
@@ -77,20 +93,38 @@ pub(super) fn directories(
         };
         let named = path.is_some() || !word.contains(['/', '.']);
         let path: Option<PathBuf> = path.map(|path| path.components().collect());
-        let plain = path.as_ref().is_none_or(|path| {
-            path != Path::new("/") && !path.components().any(|part| part == Component::ParentDir)
-        });
-        if !named || !plain {
-            return Err(unusable(format!(
-                "{knob}: {word}: an absolute directory without .., or the name of a knob, is needed"
-            )));
+        let plain = path
+            .as_ref()
+            .is_none_or(|path| !path.components().any(|part| part == Component::ParentDir));
+        if !named || !plain || strict && path.is_none() {
+            return Err(unfit(knob, word));
         }
         found.extend(path);
     }
     found.sort();
-    // Parents come before what is below them.
-    found.dedup_by(|next, before| next.starts_with(&*before));
+    found.dedup();
     Ok(found)
+}
+
+fn unfit(knob: &str, word: &str) -> Failure {
+    unusable(format!(
+        "{knob}: {word}: an absolute directory without .., or the name of a knob, is needed"
+    ))
+}
+
+/// The same directories by the paths that have no links in them.
+pub(super) fn add_real(directories: &mut Vec<PathBuf>) {
+    let real: Vec<PathBuf> =
+        directories.iter().filter_map(|dir| std::fs::canonicalize(dir).ok()).collect();
+    directories.extend(real);
+    directories.sort();
+    directories.dedup_by(|next, before| next.starts_with(&*before));
+}
+
+/// Whether this can be a name below /dev.
+pub(super) fn plain_device(name: &str) -> bool {
+    let parts: Vec<_> = Path::new(name).components().collect();
+    !parts.is_empty() && parts.iter().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// SLOT1_USER, SLOT1_2_USER, ... if that is how the names end.

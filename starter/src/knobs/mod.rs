@@ -3,14 +3,13 @@
 
 mod families;
 mod plugins;
+pub(crate) mod roots;
 mod table;
 pub(crate) mod types;
 
-use std::path::{Component, Path};
-
 use condor_config::{Config, Options};
 
-use self::families::{by_slot, directories, monitored_resources, resource_environment};
+use self::families::{by_slot, directories, monitored_resources, resource_environment, rules};
 pub(crate) use self::plugins::PluginKnobs;
 pub(crate) use self::table::{Knob, Knobs};
 
@@ -103,8 +102,25 @@ impl Knobs {
         knobs.check_devices()?;
         knobs.hidden =
             directories(condor, "JOB_HIDDEN_DIRECTORIES", &knobs.job_hidden_directories)?;
+        knobs.read_only =
+            rules(condor, "JOB_READ_ONLY_DIRECTORIES", &knobs.job_read_only_directories, true)?;
+        knobs.read_only_exceptions =
+            rules(condor, "JOB_READ_ONLY_EXCEPTIONS", &knobs.job_read_only_exceptions, true)?;
+        if let Some(both) =
+            knobs.read_only.iter().find(|path| knobs.read_only_exceptions.contains(path))
+        {
+            return Err(unusable(format!(
+                "{} is in JOB_READ_ONLY_DIRECTORIES and in JOB_READ_ONLY_EXCEPTIONS: take it off one",
+                both.display()
+            )));
+        }
         knobs.private_in_memory =
             directories(condor, "JOB_MEMORY_DIRECTORIES", &knobs.job_memory_directories)?;
+        knobs.roots = roots::read(&knobs, condor);
+        if knobs.roots.iter().flatten().any(|root| !root.binds.is_empty()) {
+            // What is bound into a root has no links in its path.
+            families::add_real(&mut knobs.hidden);
+        }
         knobs.slot_users = by_slot(condor, "_USER")?;
         knobs.slot_affinity = by_slot(condor, "_CPU_AFFINITY")?;
         knobs.resource_environment = resource_environment(condor)?;
@@ -154,11 +170,7 @@ impl Knobs {
     }
 
     fn check_devices(&self) -> Result<(), Failure> {
-        let plain = |name: &str| {
-            let parts: Vec<_> = Path::new(name).components().collect();
-            !parts.is_empty() && parts.iter().all(|part| matches!(part, Component::Normal(_)))
-        };
-        match self.job_devices.iter().find(|name| !plain(name)) {
+        match self.job_devices.iter().find(|name| !families::plain_device(name)) {
             Some(name) => Err(unusable(format!(
                 "JOB_DEVICES: {name}: a name below /dev is needed, such as infiniband or net/tun"
             ))),

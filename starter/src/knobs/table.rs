@@ -8,6 +8,7 @@ use condor_config::{As, Config};
 use serde::Deserialize;
 
 use super::families::ResourceEnvironment;
+use super::roots::{NamedRoot, Unusable};
 use super::types::{Condition, Home, Permissions};
 use crate::hooks::Hooks;
 use crate::sys::seccomp::Profile;
@@ -70,6 +71,15 @@ macro_rules! knobs {
             /// JOB_HIDDEN_DIRECTORIES as paths, without those below others.
             #[serde(skip)]
             pub(crate) hidden: Vec<PathBuf>,
+            /// JOB_READ_ONLY_DIRECTORIES as paths.
+            #[serde(skip)]
+            pub(crate) read_only: Vec<PathBuf>,
+            /// JOB_READ_ONLY_EXCEPTIONS as paths.
+            #[serde(skip)]
+            pub(crate) read_only_exceptions: Vec<PathBuf>,
+            /// What NAMED_CHROOT offers, with the knobs of each name.
+            #[serde(skip)]
+            pub(crate) roots: Vec<Result<NamedRoot, Unusable>>,
             /// JOB_MEMORY_DIRECTORIES as paths.
             #[serde(skip)]
             pub(crate) private_in_memory: Vec<PathBuf>,
@@ -135,6 +145,10 @@ knobs! {
     NOBODY_SLOT_USER nobody_slot_user: Option<String> = Text "";
     /// Roots that jobs can ask for by name with RequestedChroot: NAME=PATH, ...
     NAMED_CHROOT named_chroot: Option<String> = Text "";
+    /// The root of jobs that ask for none. Cloister's own.
+    NAMED_CHROOT_DEFAULT named_chroot_default: Option<String> = Text "";
+    /// Seconds that a root may take to answer when a job starts. Cloister's own.
+    NAMED_CHROOT_TIMEOUT named_chroot_timeout: i64 = Number "60";
     /// Directories that each job has for itself, empty: a list, or an expression over the job ad.
     MOUNT_UNDER_SCRATCH mount_under_scratch: Option<String> = Text "/tmp,/var/tmp";
     /// A /dev/shm of its own for each job.
@@ -157,6 +171,10 @@ knobs! {
     JOB_HIDDEN_DIRECTORIES job_hidden_directories: Vec<String> = List "SPOOL LOG LOCK RUN DAEMON_SOCKET_DIR SEC_CREDENTIAL_DIRECTORY SEC_CREDENTIAL_DIRECTORY_KRB SEC_CREDENTIAL_DIRECTORY_OAUTH SEC_PASSWORD_DIRECTORY SEC_TOKEN_SYSTEM_DIRECTORY SEC_TOKEN_DIRECTORY /run/user /run/dbus /run/systemd/journal /var/mail /var/crash /var/lib/systemd/coredump";
     /// Directories that each job has for itself, empty and in memory, where the machine has them. Cloister's own.
     JOB_MEMORY_DIRECTORIES job_memory_directories: Vec<String> = List "/run/lock";
+    /// Directories of the machine that jobs can't write to, with all that is mounted below: paths (/ is all of the machine), and knobs that have one. Mounts that the machine makes there later don't arrive. Cloister's own.
+    JOB_READ_ONLY_DIRECTORIES job_read_only_directories: Vec<String> = List "";
+    /// Directories below those that stay as they are, also for mounts that come later (autofs, CVMFS). Cloister's own.
+    JOB_READ_ONLY_EXCEPTIONS job_read_only_exceptions: Vec<String> = List "";
     /// What jobs see of the machine and may ask of the kernel as with the stock starter, but for what the knobs above and below are set to. Cloister's own.
     JOB_STOCK_VIEW job_stock_view: bool = Boolean "False";
     /// Which system calls jobs can't make: default; nested (containers in jobs are possible); debug (perf is possible); keyrings (all but those for keyrings are possible). Cloister's own.

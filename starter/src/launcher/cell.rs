@@ -27,9 +27,9 @@ use rustix::process::{Signal, pidfd_send_signal};
 use super::cgroup::Group;
 use super::message::{Ended, Status};
 use super::stdio::Files;
-use super::{family, job, view};
+use super::{family, job, root, view};
 use crate::failure::{Context, Failure, Step, hold};
-use crate::plan::{PidOne, Plan};
+use crate::plan::{PidOne, Plan, Root};
 use crate::report::{Sample, Usage};
 use crate::sys::clone::{self, Child, Side};
 use crate::sys::privilege::{self, Ids};
@@ -46,6 +46,8 @@ pub(crate) struct Cell {
     killed: bool,
     /// The cgroup that all of it is in, where there is one.
     pub(crate) group: Option<Group>,
+    /// The revision of its root, where that is known.
+    pub(crate) revision: Option<String>,
     /// The job's process number on the machine.
     pub(crate) pid: i32,
 }
@@ -87,13 +89,19 @@ pub(crate) fn make(
     };
     drop((tell, gate, report, files));
     // Init waits for an answer before it reaps, so that even a job that is over has its number still.
-    let job = receive_pidfd(&status).map(|(job, listener)| (number_of(&job), job, listener));
+    if let Root::Named(named) = &plan.root
+        && !answers(&status, root::patience(named))?
+    {
+        root::give_up(&init);
+        return Err(root::silent(named));
+    }
+    let job = receive_pidfd(&status).map(|received| (number_of(&received.job), received));
     // An init that is gone needs none.
     let _ = status.send(b"r");
     match job {
-        Ok((pid, job, listener)) => {
+        Ok((pid, Received { job, listener, revision })) => {
             let separate = plan.namespaces.pid != PidOne::Shared;
-            let cell = Cell { init, status, job, separate, killed: false, group, pid };
+            let cell = Cell { init, status, job, separate, killed: false, group, revision, pid };
             Ok(Waiting { cell, told, go, listener })
         }
         Err(failure) => {
@@ -190,7 +198,7 @@ pub(crate) fn enter_view(plan: &Plan, places: view::Places) -> Result<(), Failur
     if plan.namespaces.user {
         map_own_ids(&plan.account.ids)?;
     }
-    view::build(plan, places)
+    view::build(plan, places).map(drop)
 }
 
 fn decoded(bytes: &[u8]) -> Failure {
@@ -227,9 +235,10 @@ fn init_main(
     let own_network = plan.namespaces.net && plan.sandbox.chirp;
     let listener = own_network.then(super::network::listener).transpose()?;
     oom_score(plan)?;
-    if plan.namespaces.mount {
-        view::build(plan, places)?;
-    }
+    let revision = match plan.namespaces.mount {
+        true => view::build(plan, places)?,
+        false => None,
+    };
     if plan.namespaces.pid == PidOne::Shared {
         process::adopt_orphans().at(Step::Namespaces, "subreaper")?;
     }
@@ -252,7 +261,7 @@ fn init_main(
             exec::leave(127);
         }
         Side::Parent(child) => {
-            send_pidfd(report, &child.pidfd, listener.as_ref())?;
+            send_pidfd(report, &child.pidfd, listener.as_ref(), revision.as_deref())?;
             retire(plan, daemon, report)?;
             match plan.namespaces.pid {
                 PidOne::Shared => reap_and_watch(&child, report),
@@ -404,20 +413,43 @@ pub(super) fn send_pidfd(
     report: &UnixDatagram,
     pidfd: &OwnedFd,
     listener: Option<&OwnedFd>,
+    revision: Option<&str>,
 ) -> Result<(), Failure> {
     let fds = [Some(pidfd), listener];
     let fds: Vec<RawFd> = fds.into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&fds)];
     let none: Option<&()> = None;
-    sendmsg(report.as_raw_fd(), &[IoSlice::new(b"p")], &rights, MsgFlags::empty(), none)
+    let text = [b"p", revision.unwrap_or_default().as_bytes()].concat();
+    sendmsg(report.as_raw_fd(), &[IoSlice::new(&text)], &rights, MsgFlags::empty(), none)
         .map(drop)
         .at(Step::Namespaces, "handing over the job's descriptor")
 }
 
-/// With the socket that init may have made in the job's network.
-pub(super) fn receive_pidfd(status: &UnixDatagram) -> Result<(OwnedFd, Option<OwnedFd>), Failure> {
-    let mut byte = [0];
-    let mut parts = [IoSliceMut::new(&mut byte)];
+/// What init hands over.
+pub(super) struct Received {
+    /// The job's process.
+    pub(super) job: OwnedFd,
+    /// The socket that init may have made in the job's network.
+    listener: Option<OwnedFd>,
+    /// Of the job's root.
+    revision: Option<String>,
+}
+
+/// Whether init says something in time, be it by its end.
+fn answers(status: &UnixDatagram, patience: PollTimeout) -> Result<bool, Failure> {
+    let mut fds = [PollFd::new(status.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, patience) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).at(Step::Namespaces, "poll"),
+        }
+    }
+}
+
+pub(super) fn receive_pidfd(status: &UnixDatagram) -> Result<Received, Failure> {
+    let mut text = [0; 256];
+    let mut parts = [IoSliceMut::new(&mut text)];
     let mut space = nix::cmsg_space!([RawFd; 2]);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(status.as_raw_fd(), &mut parts, Some(&mut space), flags)
@@ -428,8 +460,11 @@ pub(super) fn receive_pidfd(status: &UnixDatagram) -> Result<(OwnedFd, Option<Ow
         _ => None,
     });
     let mut fds = fds.into_iter().flatten().map(process::owned);
-    fds.next()
-        .map(|pidfd| (pidfd, fds.next()))
+    let pair = fds.next().map(|job| (job, fds.next()));
+    let length = message.bytes;
+    let revision = text.get(1..length).filter(|text| !text.is_empty());
+    let revision = revision.map(|text| String::from_utf8_lossy(text).into_owned());
+    pair.map(|(job, listener)| Received { job, listener, revision })
         .ok_or_else(|| Failure::host(Step::Namespaces, "init sent no descriptor of the job"))
 }
 

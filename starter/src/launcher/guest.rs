@@ -108,8 +108,8 @@ fn enter(plan: &Plan, files: Files, cell: &Cell) -> Result<Guest, Failure> {
     drop((tell, gate, report, files));
     let received = cell::receive_pidfd(&status);
     let _ = waitpid(usher.pid, None);
-    let (pidfd, _) = match received {
-        Ok(received) => received,
+    let pidfd = match received {
+        Ok(received) => received.job,
         Err(failure) => return Err(cell::reason(told).err().unwrap_or(failure)),
     };
     let guest = Guest { pidfd };
@@ -162,7 +162,7 @@ fn usher(
         }
         Side::Child => {
             match clone::fork_into(CloneFlags::empty(), into).at(Step::Namespaces, "clone3")? {
-                Side::Parent(child) => cell::send_pidfd(report, &child.pidfd, None),
+                Side::Parent(child) => cell::send_pidfd(report, &child.pidfd, None, None),
                 Side::Child => {
                     drop(leave);
                     // Not sooner: who is in that namespace can't move anybody into its cgroup.

@@ -110,6 +110,8 @@ pub(crate) enum Report {
     Started {
         /// Its process number on the machine; 0 if it could not be told.
         pid: i32,
+        /// The revision of its root, where that is known.
+        revision: Option<String>,
     },
     /// All processes of the job are gone.
     Ended {
@@ -298,12 +300,12 @@ mod tests {
         one.send(&Report::Opened { streams: 2 }).unwrap();
         one.send_files(&[tempfile::tempfile().unwrap().into(), io::pipe().unwrap().0.into()])
             .unwrap();
-        one.send(&Report::Started { pid: 7 }).unwrap();
+        one.send(&Report::Started { pid: 7, revision: None }).unwrap();
         let report: Option<Report> = other.receive().unwrap();
         assert!(matches!(report, Some(Report::Opened { streams: 2 })));
         assert_eq!(other.receive_files(2).unwrap().len(), 2);
         let report: Option<Report> = other.receive().unwrap();
-        assert!(matches!(report, Some(Report::Started { pid: 7 })));
+        assert!(matches!(report, Some(Report::Started { pid: 7, .. })));
     }
 
     #[test]

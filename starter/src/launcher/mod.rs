@@ -345,7 +345,8 @@ impl Launcher<'_> {
                 Ok(Some(Report::Peeked(told)))
             }
             Order::Script(program) => {
-                self.script(*program, state).map(|pid| Some(Report::Started { pid }))
+                let pid = self.script(*program, state)?;
+                Ok(Some(Report::Started { pid, revision: None }))
             }
             Order::Join(program) => {
                 if let Some(file) = state.brought.pop_front()
@@ -356,7 +357,10 @@ impl Launcher<'_> {
                 }
                 Ok(None)
             }
-            Order::Launch => self.launch(state).map(|pid| Some(Report::Started { pid })),
+            Order::Launch => {
+                let (pid, revision) = self.launch(state)?;
+                Ok(Some(Report::Started { pid, revision }))
+            }
             Order::Signal(number) => {
                 if let Some(cell) = &state.cell {
                     cell.signal(number)?;
@@ -564,15 +568,16 @@ impl Launcher<'_> {
         Group::make(cgroup, self.cgroups, self.knobs).map(Some)
     }
 
-    fn launch(&self, state: &mut State) -> Result<i32, Failure> {
+    /// Runs the program: its process number, and the revision of its root.
+    fn launch(&self, state: &mut State) -> Result<(i32, Option<String>), Failure> {
         let ready = match state.ready.take() {
             Some(ready) => ready,
             None => self.ready(state)?,
         };
-        let cell = ready.go()?;
-        let pid = cell.pid;
+        let mut cell = ready.go()?;
+        let started = (cell.pid, cell.revision.take());
         state.cell = Some(cell);
-        Ok(pid)
+        Ok(started)
     }
 
     /// Starts another program of the job's in a cell like its own.
@@ -653,9 +658,10 @@ fn places(plan: &Plan, sandbox: &Made) -> Result<Places, Failure> {
 }
 
 fn checked_root(plan: &Plan) -> Result<Option<Identity>, Failure> {
-    let Root::Named(named) = &plan.root else { return Ok(None) };
-    let dir = root::open(named)?;
-    Identity::of(dir.as_fd()).map(Some).at(Step::Root, named.path.display())
+    match &plan.root {
+        Root::Named(named) if plan.namespaces.user => root::identify(named).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// What there is to do.

@@ -6,7 +6,7 @@ use classad::ClassAd;
 
 use super::environment::{Surroundings, environment};
 use super::mounts::{cgroup_mount, mounts};
-use super::outside::Outside;
+use super::outside::{self, Outside};
 use super::{
     Account, Files, Host, InputFile, Limits, Namespaces, PidOne, Plan, Program, Root, Sandbox,
     Stdio, Together, What, cgroup, roots,
@@ -58,7 +58,7 @@ fn has_shadow(job: &Job) -> bool {
 /// Makes the plan, or says why there can't be one.
 pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
     let Inputs { job, knobs, host, account, .. } = &inputs;
-    let root = roots::choose(job, knobs, &host.name)?;
+    let root = roots::choose(job, knobs, inputs.machine, &host.name)?;
     let (namespaces, mut not_applied) = namespaces(knobs, host, &root)?;
     let slot = match inputs.pool {
         true => inputs.full_slot_name(),
@@ -142,23 +142,24 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
             ));
         }
     }
+    let files = files(job, inputs.submitter.clone());
     if namespaces.mount {
         let (root, program) = (&root, &program);
         let execute = sandbox.clone();
         let outside = Outside {
-            job,
             knobs,
             account,
             root,
             sandbox: &execute,
             program,
+            files: &files,
             privileged: host.privileged,
         };
         not_applied.extend(outside.add(&mut mounts, &mut sandbox.directories));
+        mounts.extend(outside::layer(root, &sandbox));
     }
     let mut limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
     limits.processes = processes.filter(|_| counted);
-    let files = files(job, inputs.submitter.clone());
     let calls = knobs.job_system_calls;
     let machine_name = host.name.clone();
     let demands = job.demands.clone();
@@ -174,6 +175,7 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         together,
         calls,
         program,
+        root_revision: None,
         not_applied,
     };
     demanded(&plan, &demands, &machine_name)?;
@@ -231,6 +233,7 @@ fn namespaces(
             (knobs.use_pid_namespaces && knobs.is_set("USE_PID_NAMESPACES"), "USE_PID_NAMESPACES"),
             (private, "MOUNT_UNDER_SCRATCH"),
             (knobs.no_job_networking, "NO_JOB_NETWORKING"),
+            (!knobs.read_only.is_empty(), "JOB_READ_ONLY_DIRECTORIES"),
         ];
         if let Some((_, what)) = demanded.iter().find(|(wanted, _)| *wanted) {
             return Err(Failure::host(Step::Plan, format!("{what} can't be had here: {why}")));

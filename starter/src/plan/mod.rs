@@ -25,12 +25,13 @@ pub(crate) use environment::matches;
 pub(crate) use identity::{AccountChoice, choose_account};
 pub(crate) use limits::Limits;
 pub(crate) use make::{Inputs, make};
-pub(crate) use mounts::{Mount, What};
-pub(crate) use outside::GPUS;
-pub(crate) use roots::{NamedRoot, named_roots};
+pub(crate) use mounts::{Mount, What, writing};
+pub(crate) use outside::{GPUS, expected};
+pub(crate) use roots::{LAYER, binds};
 
 use crate::host::cgroups::Cgroups;
 use crate::knobs::Knobs;
+use crate::knobs::roots::NamedRoot;
 use crate::sys::privilege::Ids;
 use crate::sys::seccomp::Profile;
 
@@ -250,6 +251,8 @@ pub(crate) struct Plan {
     pub(crate) calls: Profile,
     /// The program.
     pub(crate) program: Program,
+    /// The revision of its root, once the job runs and if it is known.
+    pub(crate) root_revision: Option<String>,
     /// Isolation that was wanted by default and can't be had here, each with the reason.
     pub(crate) not_applied: Vec<String>,
 }
@@ -268,6 +271,7 @@ impl Plan {
             ("net", n.net),
             ("user", n.user),
             ("chroot", matches!(self.root, Root::Named(_))),
+            ("readonly", self.is_read_only()),
             ("execute", self.covers(&self.sandbox.execute)),
             ("tmp", self.covers(Path::new("/tmp"))),
             ("shm", self.private_memory()),
@@ -286,6 +290,16 @@ impl Plan {
     fn private_memory(&self) -> bool {
         let own = |what: &What| matches!(what, What::Devices { machines_memory: false, .. });
         self.covers(Path::new("/dev/shm")) || self.mounts.iter().any(|mount| own(&mount.what))
+    }
+
+    /// Whether no file of the machine can be written but in the job's own places and by exception.
+    fn is_read_only(&self) -> bool {
+        let all = |mount: &Mount| mount.what == What::ReadOnly && mount.target == Path::new("/");
+        let named = match &self.root {
+            Root::Host => false,
+            Root::Named(root) => root.binds.iter().all(|bind| !bind.writable),
+        };
+        named || self.mounts.iter().any(all)
     }
 
     fn covers(&self, path: &Path) -> bool {

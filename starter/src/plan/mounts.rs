@@ -6,7 +6,7 @@ use classad::{ClassAd, Value};
 use serde::{Deserialize, Serialize};
 
 use super::outside::devices;
-use super::{Namespaces, PidOne, Root};
+use super::{Namespaces, PidOne, Root, roots};
 use crate::failure::{Failure, Step};
 use crate::host::cgroups;
 use crate::job::Job;
@@ -53,6 +53,13 @@ pub(crate) enum What {
     System,
     /// The tree of cgroups from the job's own on, read-only.
     Cgroup,
+    /// What the root of the plan has bound there, by its place in that list.
+    Bind(usize),
+    /// The machine's own directory with all that is mounted below it, read-only, if it is there. Mounts
+    /// that the machine makes there later don't arrive.
+    ReadOnly,
+    /// The machine's own directory as it is, where one above it is read-only.
+    AsItIs,
 }
 
 /// The job sees its own cgroup, with its limits and what it uses, where the machine has all of them.
@@ -79,6 +86,9 @@ pub(super) fn mounts(
         list.push(Mount { target: target.to_path_buf(), what, why: why.to_owned() });
     };
 
+    for (target, what, why) in writing(knobs, root) {
+        add(target, what, why);
+    }
     let private_dev = match root {
         Root::Named(named) => {
             let why = format!("named root {} brings none of the kernel's", named.name);
@@ -105,9 +115,16 @@ pub(super) fn mounts(
         }
         directories.push(inside);
     }
+    if let Root::Named(named) = root {
+        list.extend(roots::binds(named, &knobs.hidden));
+        directories.extend(roots::directories(root));
+    }
     if private.iter().any(|target| knobs.execute.starts_with(target)) {
         directories.push(relative(&knobs.execute));
     }
+    let mut add = |target: &Path, what, why: &str| {
+        list.push(Mount { target: target.to_path_buf(), what, why: why.to_owned() });
+    };
     if knobs.mount_private_dev_shm && !private_dev {
         add(Path::new("/dev/shm"), What::Memory, "MOUNT_PRIVATE_DEV_SHM");
     }
@@ -119,6 +136,22 @@ pub(super) fn mounts(
         add(Path::new("/proc"), What::Processes, "other jobs' processes are out of sight");
     }
     Ok((list, directories))
+}
+
+/// Which of the machine's directories can't be written, and the exceptions; parents come before what is
+/// below them. A named root has its own rules.
+pub(crate) fn writing<'a>(knobs: &'a Knobs, root: &Root) -> Vec<(&'a Path, What, &'static str)> {
+    if *root != Root::Host || knobs.read_only.is_empty() {
+        return Vec::new();
+    }
+    let rules = |list: &'a [PathBuf], what: What, why| {
+        list.iter().map(move |path| (path.as_path(), what.clone(), why))
+    };
+    let mut all: Vec<_> = rules(&knobs.read_only, What::ReadOnly, "JOB_READ_ONLY_DIRECTORIES")
+        .chain(rules(&knobs.read_only_exceptions, What::AsItIs, "JOB_READ_ONLY_EXCEPTIONS"))
+        .collect();
+    all.sort_by_key(|(path, ..)| *path);
+    all
 }
 
 /// MOUNT_UNDER_SCRATCH: a list of directories, or an expression over the job ad that gives one.

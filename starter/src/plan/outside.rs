@@ -4,13 +4,15 @@
 //! Nothing that is the job's own is hidden by that: what it starts from, works in or writes to wins,
 //! and the plan says so.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use classad::ClassAd;
 
-use super::{Account, Mount, Program, Root, Sandbox, Stdio, What};
-use crate::job::Job;
+use super::{Account, Files, LAYER, Mount, Plan, Program, Root, Sandbox, Stdio, What};
 use crate::knobs::Knobs;
+use crate::knobs::roots::Writing;
 use crate::knobs::types::Home;
 
 /// The home's directory in the sandbox. Never output.
@@ -25,7 +27,10 @@ const OF_THE_SYSTEM: [&str; 10] =
 
 /// The job's /dev.
 pub(super) fn devices(knobs: &Knobs, machine: &ClassAd, root: &Root) -> What {
-    let mut granted = knobs.job_devices.clone();
+    let mut granted = match root {
+        Root::Named(named) => named.devices.as_ref().unwrap_or(&knobs.job_devices).clone(),
+        Root::Host => knobs.job_devices.clone(),
+    };
     let gpus = machine.eval_string("AssignedGPUs");
     if gpus.is_some_and(|ids| !ids.trim().is_empty()) {
         granted.extend(GPUS.map(str::to_owned));
@@ -34,14 +39,38 @@ pub(super) fn devices(knobs: &Knobs, machine: &ClassAd, root: &Root) -> What {
     What::Devices { granted, machines_memory }
 }
 
+/// The layer that takes what a job writes to its root is its own only by way of that root.
+pub(super) fn layer(root: &Root, sandbox: &Sandbox) -> Option<Mount> {
+    let Root::Named(named) = root else { return None };
+    let why = named.knob("ROOT");
+    let target = sandbox.path().join(LAYER);
+    let inside = named.writing == Writing::InScratch;
+    inside.then_some(Mount { target, what: What::Hidden, why })
+}
+
+/// The mounts for the home and for what is hidden that a plan must have.
+pub(crate) fn expected(plan: &Plan, knobs: &Knobs, privileged: bool) -> Vec<Mount> {
+    let outside = Outside {
+        knobs,
+        account: &plan.account,
+        root: &plan.root,
+        sandbox: &plan.sandbox,
+        program: &plan.program,
+        files: &plan.files,
+        privileged,
+    };
+    let home = outside.home(&mut Vec::new()).ok().flatten();
+    home.into_iter().chain(outside.hidden().0).chain(layer(&plan.root, &plan.sandbox)).collect()
+}
+
 /// What of the plan decides.
 pub(super) struct Outside<'a> {
-    pub(super) job: &'a Job,
     pub(super) knobs: &'a Knobs,
     pub(super) account: &'a Account,
     pub(super) root: &'a Root,
     pub(super) sandbox: &'a Sandbox,
     pub(super) program: &'a Program,
+    pub(super) files: &'a Files,
     /// Whether daemons and job are of different accounts.
     pub(super) privileged: bool,
 }
@@ -86,7 +115,7 @@ impl Outside<'_> {
                 path.display()
             ));
         }
-        if self.job.transfer.is_none() {
+        if !self.files.transfer {
             let home = home.display();
             return Err(format!("home: {home} stays the machine's, because no files are moved"));
         }
@@ -134,18 +163,16 @@ impl Outside<'_> {
 
     /// Paths that the job can't do without, apart from its sandbox.
     fn own(&self) -> impl Iterator<Item = (&Path, &'static str)> {
-        let Self { job, knobs, sandbox, program, .. } = self;
+        let Self { knobs, sandbox, program, files: moved, .. } = self;
         let slot = sandbox.slot_path();
         let files = program.stdio.iter().filter_map(|stdio| match stdio {
             Stdio::File(path) => Some((path.as_path(), "a standard file of the job's")),
             _ => None,
         });
-        let iwd = job.transfer.is_none().then_some((job.iwd.as_path(), "the job's Iwd"));
-        let wrapped = knobs.user_job_wrapper.is_some();
-        let wrapped = wrapped.then_some(job.cmd.as_path()).filter(|_| {
-            // With the program moved, its own path at the submit side says nothing.
-            !job.transfer.as_ref().is_some_and(|transfer| transfer.executable)
-        });
+        let iwd = (!moved.transfer).then_some((moved.home.as_path(), "the job's Iwd"));
+        let wrapper = knobs.user_job_wrapper.is_some();
+        let first = program.arguments.first().filter(|_| wrapper);
+        let wrapped = first.map(|path| Path::new(OsStr::from_bytes(path)));
         [
             (program.path.as_path(), "the job's program"),
             (program.directory.as_path(), "the job's working directory"),

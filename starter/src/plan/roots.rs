@@ -1,98 +1,45 @@
-//! Named roots: NAMED_CHROOT and the choice that a job makes.
+//! The root that a job gets, and what of the machine is in it.
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use classad::{ClassAd, Value};
 
-use super::Root;
+use super::{Mount, Root, What};
 use crate::failure::{Failure, Step, hold};
 use crate::job::Job;
 use crate::knobs::Knobs;
+use crate::knobs::roots::{NamedRoot, Writing};
 
-/// A directory tree that an admin offers by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct NamedRoot {
-    /// As users write it; compared without regard to case.
-    pub(crate) name: String,
-    /// Where it is, absolute.
-    pub(crate) path: PathBuf,
-}
-
-impl NamedRoot {
-    /// An error if it and EXECUTE lie within each other: other jobs' sandboxes would be in sight.
-    pub(crate) fn apart_from(&self, execute: &Path) -> Result<(), String> {
-        if !execute.starts_with(&self.path) && !self.path.starts_with(execute) {
-            return Ok(());
-        }
-        Err(format!(
-            "named root {} ({}) and EXECUTE ({}) lie within each other, so that other jobs' \
-             sandboxes would be in sight: move one",
-            self.name,
-            self.path.display(),
-            execute.display()
-        ))
-    }
-}
-
-/// NAMED_CHROOT: `NAME=PATH` items between commas or blanks. An item that can't be used is an
-/// error with its reason, never left out silently.
-pub(crate) fn named_roots(knob: Option<&str>) -> Vec<Result<NamedRoot, String>> {
-    let mut roots: Vec<Result<NamedRoot, String>> = Vec::new();
-    for item in knob.unwrap_or_default().split([',', ' ', '\t', '\n']).filter(|i| !i.is_empty()) {
-        let root = parse(item).and_then(|root| {
-            let twice = roots.iter().flatten().any(|known| same_name(&known.name, &root.name));
-            if twice { Err(format!("{} is named twice", root.name)) } else { Ok(root) }
-        });
-        roots.push(root);
-    }
-    roots
-}
-
-fn parse(item: &str) -> Result<NamedRoot, String> {
-    let (name, path) =
-        item.split_once('=').ok_or_else(|| format!("{item}: NAME=PATH is needed"))?;
-    let word = name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !word {
-        return Err(format!("{name:?} is not a name: letters, digits and _ , a letter first"));
-    }
-    if same_name(name, "root") {
-        return Err("the name root is reserved for the machine's own root".to_owned());
-    }
-    let path = Path::new(path);
-    let plain = path.is_absolute()
-        && path.components().all(|part| !matches!(part, std::path::Component::ParentDir));
-    if !plain {
-        return Err(format!("{name}={}: an absolute path without .. is needed", path.display()));
-    }
-    let path: PathBuf = path.components().collect();
-    if path == Path::new("/") {
-        return Err(format!("{name}=/ is the machine's own root, which needs no name"));
-    }
-    Ok(NamedRoot { name: name.to_owned(), path })
-}
-
-fn same_name(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
-}
+/// The sandbox's directory for what a job writes to its root. Never output.
+pub(crate) const LAYER: &str = "_condor_root";
 
 /// The root for this job. A name that isn't offered is the job's fault and never falls back.
-pub(super) fn choose(job: &Job, knobs: &Knobs, machine: &str) -> Result<Root, Failure> {
-    let Some(wanted) = job.root.as_deref() else { return Ok(Root::Host) };
-    if same_name(wanted, "root") {
+pub(super) fn choose(
+    job: &Job,
+    knobs: &Knobs,
+    slot: &ClassAd,
+    machine: &str,
+) -> Result<Root, Failure> {
+    let Some(wanted) = job.root.as_deref() else { return by_default(job, knobs, slot) };
+    if wanted.eq_ignore_ascii_case("root") {
         return Ok(Root::Host);
     }
-    let roots = named_roots(knobs.named_chroot.as_deref());
     let path_form = Path::new(wanted);
-    let found = roots.iter().flatten().find(|root| {
-        same_name(&root.name, wanted)
-            || (path_form.is_absolute() && root.path == path_form.components().collect::<PathBuf>())
+    let path_form = path_form.is_absolute().then(|| path_form.components().collect::<PathBuf>());
+    let found = knobs.roots.iter().flatten().find(|root| {
+        root.is_named(wanted) || path_form.as_ref().is_some_and(|path| root.path == *path)
     });
     if let Some(root) = found {
-        root.apart_from(&knobs.execute).map_err(|why| Failure::host(Step::Root, why))?;
-        return Ok(Root::Named(root.clone()));
+        return allowed(root, job, knobs, slot);
     }
-    let offered: Vec<&str> = roots.iter().flatten().map(|root| root.name.as_str()).collect();
+    let unusable = |root: &&crate::knobs::roots::Unusable| {
+        root.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(wanted))
+    };
+    if let Some(root) = knobs.roots.iter().filter_map(|root| root.as_ref().err()).find(unusable) {
+        let why = format!("named root {wanted} can't be used: {}", root.why);
+        return Err(Failure::host(Step::Root, why));
+    }
+    let offered: Vec<&str> = knobs.roots.iter().flatten().map(|root| root.name.as_str()).collect();
     let offer = if offered.is_empty() {
         "no named roots; an admin sets them with NAMED_CHROOT".to_owned()
     } else {
@@ -106,23 +53,136 @@ pub(super) fn choose(job: &Job, knobs: &Knobs, machine: &str) -> Result<Root, Fa
     ))
 }
 
+fn by_default(job: &Job, knobs: &Knobs, slot: &ClassAd) -> Result<Root, Failure> {
+    let Some(name) = knobs.named_chroot_default.as_deref().map(str::trim) else {
+        return Ok(Root::Host);
+    };
+    let root = knobs.roots.iter().flatten().find(|root| root.is_named(name)).ok_or_else(|| {
+        let why = format!("NAMED_CHROOT_DEFAULT: {name} is not one of NAMED_CHROOT: correct one");
+        Failure::host(Step::Root, why)
+    })?;
+    allowed(root, job, knobs, slot)
+}
+
+/// The root, if this job may have it and nothing stands in its way.
+fn allowed(root: &NamedRoot, job: &Job, knobs: &Knobs, slot: &ClassAd) -> Result<Root, Failure> {
+    root.apart_from(&knobs.execute, &knobs.hidden).map_err(|why| Failure::host(Step::Root, why))?;
+    if let Some(text) = &root.allow {
+        let value = classad::Expr::parse_old(text).map(|expr| expr.eval_in_match(slot, &job.ad));
+        let yes = match value {
+            Ok(Value::Bool(yes)) => yes,
+            Ok(Value::Int(number)) => number != 0,
+            _ => false,
+        };
+        if !yes {
+            return Err(Failure::job(
+                Step::Root,
+                hold::FAILED_TO_CREATE_PROCESS,
+                libc::EACCES,
+                format!(
+                    "root {} is not for this job: it doesn't meet {} ({text})",
+                    root.name,
+                    root.knob("ALLOW")
+                ),
+            ));
+        }
+    }
+    Ok(Root::Named(root.clone()))
+}
+
+/// What is bound into a root, and what of that is kept out of sight: the daemons' directories, which
+/// may lie below.
+pub(crate) fn binds(root: &NamedRoot, hidden: &[PathBuf]) -> Vec<Mount> {
+    let mut mounts = Vec::new();
+    for (index, bind) in root.binds.iter().enumerate() {
+        mounts.push(Mount {
+            target: bind.target.clone(),
+            what: What::Bind(index),
+            why: root.knob("BIND"),
+        });
+        for dir in hidden {
+            let Ok(below) = dir.strip_prefix(&bind.source) else { continue };
+            mounts.push(Mount {
+                target: bind.target.join(below),
+                what: What::Hidden,
+                why: "JOB_HIDDEN_DIRECTORIES".to_owned(),
+            });
+        }
+    }
+    mounts
+}
+
+/// Directories of the sandbox that a root needs, the top one first.
+pub(super) fn directories(root: &Root) -> Vec<PathBuf> {
+    match root {
+        Root::Named(NamedRoot { writing: Writing::InScratch, .. }) => {
+            ["", "upper", "work"].map(|name| Path::new(LAYER).join(name)).to_vec()
+        }
+        _ => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn items_are_read_and_bad_ones_say_why() {
-        let roots = named_roots(Some(
-            "SL7=/chroot/sl7, EL9=/cvmfs/x/el9:latest/ 9x=/a, y=b, sl7=/z, root=/",
-        ));
-        assert_eq!(
-            roots[0].as_ref().unwrap(),
-            &NamedRoot { name: "SL7".into(), path: "/chroot/sl7".into() }
-        );
-        assert_eq!(roots[1].as_ref().unwrap().path, Path::new("/cvmfs/x/el9:latest"));
-        for bad in &roots[2..] {
-            assert!(bad.is_err(), "{bad:?}");
+    const ROOTS: &str = "EXECUTE = /execute\nNAMED_CHROOT = EL9=/roots/el9, Old=/roots/old\n\
+                         NAMED_CHROOT_Old_ALLOW = TARGET.AcctGroup =!= \"students\" && Cpus > 1\n";
+
+    fn choose(ad: &str, knobs: &str) -> Result<Root, Failure> {
+        let text = format!("Cmd = \"/bin/true\"\nIwd = \"/\"\nOwner = \"alice\"\n{ad}");
+        let job = Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/"), None);
+        let slot = ClassAd::parse_old("Cpus = 2\n").unwrap();
+        let knobs = Knobs::from_text(&format!("{ROOTS}{knobs}"));
+        super::choose(&job.unwrap(), &knobs, &slot, "node1")
+    }
+
+    fn name(root: Result<Root, Failure>) -> String {
+        match root.unwrap() {
+            Root::Host => "the machine's".to_owned(),
+            Root::Named(root) => root.name,
         }
-        assert_eq!(roots.len(), 6);
+    }
+
+    #[test]
+    fn a_default_root_is_for_jobs_that_ask_for_none() {
+        let knob = "NAMED_CHROOT_DEFAULT = el9\n";
+        assert_eq!(name(choose("", "")), "the machine's");
+        assert_eq!(name(choose("", knob)), "EL9");
+        assert_eq!(name(choose("RequestedChroot = \"root\"\n", knob)), "the machine's");
+        assert_eq!(name(choose("RequestedChroot = \"old\"\n", knob)), "Old");
+        let failure = choose("", "NAMED_CHROOT_DEFAULT = EL10\n").unwrap_err();
+        assert!(failure.message.contains("EL10 is not one of NAMED_CHROOT"), "{failure}");
+    }
+
+    #[test]
+    fn who_may_not_have_a_root_is_held_and_told_why() {
+        let wish = "RequestedChroot = \"Old\"\n";
+        assert_eq!(name(choose(wish, "")), "Old");
+        let failure = choose(&format!("{wish}AcctGroup = \"students\"\n"), "").unwrap_err();
+        let code = hold::FAILED_TO_CREATE_PROCESS;
+        let held = crate::failure::Disposition::Hold { code, subcode: libc::EACCES };
+        assert_eq!(failure.disposition, held);
+        assert!(failure.message.contains("NAMED_CHROOT_Old_ALLOW"), "{failure}");
+    }
+
+    #[test]
+    fn a_root_whose_knobs_are_wrong_sends_the_job_elsewhere() {
+        let wish = "RequestedChroot = \"EL9\"\n";
+        let failure = choose(wish, "NAMED_CHROOT_EL9_ROOT = rw\n").unwrap_err();
+        assert_eq!(failure.disposition, crate::failure::Disposition::Elsewhere);
+        assert!(failure.message.contains("NAMED_CHROOT_EL9_ROOT: rw"), "{failure}");
+    }
+
+    #[test]
+    fn the_daemons_directories_stay_out_of_sight() {
+        let knobs = Knobs::from_text(
+            "EXECUTE = /execute\nNAMED_CHROOT = A=/a\nNAMED_CHROOT_A_BIND = /var:/v:rw\n\
+             JOB_HIDDEN_DIRECTORIES = /var/spool/condor-of-a-test /opt/x\n",
+        );
+        let mounts = binds(knobs.roots[0].as_ref().unwrap(), &knobs.hidden);
+        let list: Vec<_> =
+            mounts.iter().map(|mount| (mount.target.to_str().unwrap(), &mount.what)).collect();
+        assert_eq!(list, [("/v", &What::Bind(0)), ("/v/spool/condor-of-a-test", &What::Hidden)]);
     }
 }

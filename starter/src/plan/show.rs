@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Account, Mount, Namespaces, PidOne, Plan, Root, Stdio, Together, What};
+use crate::knobs::roots::{Bind, EtcFile, Writing};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -14,6 +15,20 @@ impl fmt::Display for Plan {
             writeln!(f, "copy in    {} -> {}", file.source.display(), file.name)?;
         }
         writeln!(f, "root       {}", self.root)?;
+        if let Root::Named(root) = &self.root {
+            for bind in &root.binds {
+                writeln!(f, "bind       {bind}   [{}]", root.knob("BIND"))?;
+            }
+            for file in &root.etc {
+                writeln!(
+                    f,
+                    "file       /etc/{} <- {}   [{}]",
+                    file.name(),
+                    file,
+                    root.knob("ETC")
+                )?;
+            }
+        }
         writeln!(f, "namespaces {}", self.namespaces)?;
         for mount in &self.mounts {
             writeln!(f, "mount      {mount}")?;
@@ -97,9 +112,35 @@ impl fmt::Display for Root {
         match self {
             Self::Host => f.write_str("the machine's own"),
             Self::Named(root) => {
-                write!(f, "{} = {} (read-only, nosuid, nodev)", root.name, root.path.display())
+                let writing = match root.writing {
+                    Writing::Refused => "read-only",
+                    Writing::InScratch => "changes go to the sandbox",
+                    Writing::InMemory => "changes go to memory",
+                };
+                write!(f, "{} = {} ({writing}, nosuid, nodev)", root.name, root.path.display())
             }
         }
+    }
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let writing = if self.writable { "as it is" } else { "read-only" };
+        let optional = if self.optional { ", if it is there" } else { "" };
+        let (source, target) = (self.source.display(), self.target.display());
+        write!(f, "{target} <- the machine's {source} ({writing}{optional})")
+    }
+}
+
+impl fmt::Display for EtcFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passwd => "the root's, and the job's account",
+            Self::Group => "the root's, and the job's groups",
+            Self::NameService => "files, and DNS for hosts",
+            Self::Resolver | Self::Hosts | Self::TimeZone => "the machine's",
+            Self::MachineId => "empty",
+        })
     }
 }
 
@@ -152,6 +193,9 @@ impl fmt::Display for Mount {
             What::Processes => write!(f, "{target} <- new proc (nosuid, nodev, noexec)"),
             What::Cgroup => write!(f, "{target} <- the own cgroup (read-only)"),
             What::System => write!(f, "{target} <- the machine's /sys (read-only)"),
+            What::Bind(_) => write!(f, "{target} <- the machine's, as the root's knob says"),
+            What::ReadOnly => write!(f, "{target} <- itself, read-only, if it is there"),
+            What::AsItIs => write!(f, "{target} <- itself, as it is, if it is there"),
         }?;
         write!(f, "   [{}]", self.why)
     }

@@ -133,7 +133,7 @@ fn execute_below_a_private_directory_is_still_found() {
 
 #[test]
 fn a_root_by_name_or_a_hold() {
-    let knobs = Knobs { named_chroot: Some("SL7=/chroot/sl7, EL9=/cvmfs/el9".into()), ..knobs() };
+    let knobs = knobs_with("NAMED_CHROOT = SL7=/chroot/sl7, EL9=/cvmfs/el9\n");
     let named = plan(&job("RequestedChroot = \"el9\"\n"), &knobs);
     assert!(matches!(&named.root, Root::Named(root) if root.path == Path::new("/cvmfs/el9")));
     assert!(targets(&named).contains(&"/dev") && targets(&named).contains(&"/proc"));
@@ -155,8 +155,12 @@ fn nothing_is_dropped_silently() {
     assert_eq!(plan.not_applied.len(), 6);
     assert!(plan.mounts.is_empty() && plan.namespaces.pid == PidOne::Shared);
     assert_eq!(variable(&plan, "TMPDIR"), Some("/var/lib/condor/execute/dir_77/scratch"));
-    let demands =
-        ["USE_PID_NAMESPACES = True", "MOUNT_UNDER_SCRATCH = /tmp", "NO_JOB_NETWORKING = True"];
+    let demands = [
+        "USE_PID_NAMESPACES = True",
+        "MOUNT_UNDER_SCRATCH = /tmp",
+        "NO_JOB_NETWORKING = True",
+        "JOB_READ_ONLY_DIRECTORIES = /",
+    ];
     for demand in demands {
         assert!(plan_on(&host(), &job(""), &off(demand)).is_err(), "{demand}");
     }

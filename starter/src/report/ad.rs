@@ -79,6 +79,9 @@ pub(crate) fn isolation(ad: &mut ClassAd, plan: &Plan) {
     if let Root::Named(root) = &plan.root {
         ad.insert_value("AssignedChroot", root.name.clone());
     }
+    if let Some(revision) = &plan.root_revision {
+        ad.insert_value("AssignedChrootRevision", revision.clone());
+    }
     ad.insert_value("CondorScratchDir", plan.sandbox.path().to_string_lossy().into_owned());
 }
 

@@ -112,12 +112,13 @@ impl Supervisor<'_> {
             end.soft = Some(job.kill_signal);
         }
         self.desk.order(&Order::Launch)?;
-        let Report::Started { pid } = self.answer(&mut end)? else {
+        let Report::Started { pid, revision } = self.answer(&mut end)? else {
             return Err(Failure::host(Step::Internal, "the launcher started nothing"));
         };
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let epoch = i64::try_from(epoch.as_secs()).unwrap_or_default();
         progress.started = Some((Instant::now(), epoch));
+        plan.root_revision = revision;
         progress.pid = pid;
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.watch.started(plan, pid);

@@ -17,8 +17,9 @@ pub(super) const STANDARD: [&str; 2] = ["_condor_stdout", "_condor_stderr"];
 
 /// Files that the starter puts into the sandbox for the job or keeps there for itself. HTCondor
 /// never sends them back, not even if the job lists them.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 12] = [
     "_condor_home",
+    "_condor_root",
     ".job.ad",
     ".machine.ad",
     ".update.ad",

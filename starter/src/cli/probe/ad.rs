@@ -12,7 +12,7 @@ const LONGEST: usize = 1022;
 
 /// Attributes in the order they were given, and what had to be left out.
 #[derive(Debug, Default)]
-pub(super) struct Ad {
+pub(in crate::cli) struct Ad {
     lines: String,
     /// Sentences for the log.
     pub(super) left_out: Vec<String>,
@@ -26,7 +26,7 @@ impl Ad {
 
     /// Adds a string, cut where the line would be too long. Quotes, backslashes and what isn't plain
     /// ASCII are replaced: dialects differ in how they are written.
-    pub(super) fn text(&mut self, name: &str, value: &str) {
+    pub(in crate::cli) fn text(&mut self, name: &str, value: &str) {
         // Name, ` = `, two quotes.
         let room = LONGEST.saturating_sub(name.len() + 5);
         let plain = value.chars().map(|c| match c {
@@ -58,6 +58,20 @@ impl Ad {
             text.push_str(word);
         }
         self.value(name, text.into());
+    }
+
+    /// Adds a string, or if it is a list of words with commas that don't fit, those that do.
+    pub(in crate::cli) fn words(&mut self, name: &str, value: &str) {
+        if value.len() > LONGEST / 2 && !value.contains(' ') {
+            self.list(name, value.split(','));
+        } else {
+            self.text(name, value);
+        }
+    }
+
+    /// Adds one that stands for nothing, in place of what the startd has by that name.
+    pub(in crate::cli) fn nothing(&mut self, name: &str) {
+        self.value(name, Value::Undefined);
     }
 
     /// Whether there is a line with that name.
@@ -94,7 +108,7 @@ impl Ad {
     }
 
     /// The lines.
-    pub(super) fn text_form(&self) -> &str {
+    pub(in crate::cli) fn text_form(&self) -> &str {
         &self.lines
     }
 }

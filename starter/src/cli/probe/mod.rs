@@ -5,9 +5,8 @@
 //! else while it waits: no network, no address of a name, no look at a root and no word with a plugin
 //! without a limit of time.
 
-mod ad;
+pub(super) mod ad;
 mod plugins;
-mod roots;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,13 +15,15 @@ use std::time::Duration;
 use classad::ClassAd;
 use condor_config::Config;
 
+use super::examine::{self, Examined, Finding};
 use crate::abilities::ABILITIES;
 use crate::failure::{Failure, Step};
 use crate::host;
 use crate::job::Job;
+use crate::knobs::roots::NamedRoot;
 use crate::knobs::{self, Knobs};
 use crate::log;
-use crate::plan::{self, Account, Host, Inputs, Stdio, named_roots};
+use crate::plan::{self, Account, Host, Inputs, Stdio};
 use crate::sys::privilege::Ids;
 use crate::version;
 use ad::Ad;
@@ -108,43 +109,37 @@ fn is_executable(path: &Path) -> bool {
 /// Named roots: those that can be used under the names that submit files, condor_submit (edChroot) and
 /// old pools (NamedChroot) know; the others with the reason why not.
 fn offers(ad: &mut Ad, machine: &Machine, complaints: &mut Vec<String>) {
-    let mut roots = Vec::new();
-    for item in named_roots(machine.knobs.named_chroot.as_deref()) {
-        match item {
-            Ok(root) => roots.push(root),
-            Err(why) => complaints.push(format!("NAMED_CHROOT: {why}")),
-        }
-    }
+    let nameless = machine.knobs.roots.iter().filter_map(|root| root.as_ref().err());
+    complaints.extend(nameless.filter(|root| root.name.is_none()).map(|root| root.why.clone()));
+    let roots = examined(&machine.knobs, machine.isolation.contains(&"mnt"));
     if roots.is_empty() {
         return;
     }
-    let has_mounts = machine.isolation.contains(&"mnt");
-    let fitness = if has_mounts {
-        roots::examine(&roots, &machine.knobs.execute, PATIENCE)
-    } else {
-        vec![Err("there are no mount namespaces for jobs here".to_owned()); roots.len()]
-    };
-    let (mut fit, mut unfit) = (Vec::new(), Vec::new());
-    for (root, fitness) in roots.iter().zip(fitness) {
-        match fitness {
-            Ok(()) => fit.push(root.name.as_str()),
-            Err(why) => unfit.push((root.name.as_str(), why)),
+    for (name, value) in examine::offered(&roots) {
+        if let Some(value) = value {
+            ad.words(&name, &value);
         }
     }
-    // With no root left these names stay away, so that nothing is compared with an empty list.
-    if !fit.is_empty() {
-        ad.list("NamedChroots", fit.iter().copied());
-        ad.list("edChroot", fit.iter().copied());
+    for root in &roots {
+        if let Some(why) = root.looked.unfit() {
+            complaints.push(format!("named root {} is not offered: {why}", root.name));
+        }
+        if let Some(NamedRoot { allow: Some(text), .. }) = root.root {
+            ad.expression(&format!("{}_ChrootAllow", root.name), text);
+        }
     }
-    // Also alone: a startd of 23.9 makes one of its own, without any check, and this one replaces it.
-    ad.list("NamedChroot", ["root"].into_iter().chain(fit.iter().copied()));
-    if !unfit.is_empty() {
-        ad.list("OfflineNamedChroots", unfit.iter().map(|(name, _)| *name));
+}
+
+/// All roots, with what jobs can have of them.
+pub(super) fn examined(knobs: &Knobs, has_mounts: bool) -> Vec<Examined<'_>> {
+    let mut roots = examine::roots(knobs, PATIENCE, false, |_| true);
+    if !has_mounts {
+        for root in &mut roots {
+            let why = "there are no mount namespaces for jobs here";
+            root.looked.findings.insert(0, Finding::fail("namespaces", why));
+        }
     }
-    for (name, why) in &unfit {
-        ad.text(&format!("{name}_ChrootOfflineReason"), why);
-        complaints.push(format!("named root {name} is not offered: {why}"));
-    }
+    roots
 }
 
 /// The isolation of a job that asks for nothing, by the plan that would be made for it: the words of

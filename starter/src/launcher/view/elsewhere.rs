@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, StatxFlags, statx};
 
 use super::Identity;
 use crate::failure::{Context, Failure, Step};
+use crate::knobs::roots::{NamedRoot, Writing};
 use crate::plan::{Plan, Root, What};
 
 /// A place that is to be covered.
@@ -34,15 +35,24 @@ pub(super) enum Kind {
     Execute,
     /// A directory or file below EXECUTE.
     Sandbox,
+    /// EXECUTE as a layer shows it.
+    Layered,
+}
+
+/// What is to be done about them.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// In the tree that becomes the job's root.
+    pub(super) own: Vec<Place>,
+    /// In what is bound into it.
+    pub(super) by_binds: Vec<Place>,
+    /// Mounts that are to be taken off because the job gets its own.
+    pub(super) replaced: Vec<PathBuf>,
 }
 
 /// The places in the job's root, and the mounts of it that are to be taken off because the job gets
 /// its own; `execute` is open on EXECUTE in this mount namespace.
-pub(super) fn places(
-    plan: &Plan,
-    execute: impl AsFd,
-    for_job: bool,
-) -> Result<(Vec<Place>, Vec<PathBuf>), Failure> {
+pub(super) fn places(plan: &Plan, execute: impl AsFd, for_job: bool) -> Result<Places, Failure> {
     const TABLE: &str = "/proc/self/mountinfo";
     let table = std::fs::read(TABLE).at(Step::View, TABLE)?;
     let id = statx(execute, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
@@ -58,35 +68,51 @@ pub(super) fn places(
     };
     let replaced = replaced(plan, &mounts, &base, for_job);
     let own_proc = plan.mounts.iter().find(|mount| mount.what == What::Processes);
-    let mut places: Vec<Place> = Vec::new();
-    let mut add = |path: &Path, kind| {
-        places.extend(
-            path.strip_prefix(&base)
-                .ok()
-                .map(|below| Path::new("/").join(below))
-                .map(|path| Place { path, kind }),
-        );
-    };
-    for mount in &mounts {
-        if mount.is_proc && own_proc.is_some() {
-            add(&mount.point, Kind::Processes);
+    let processes = mounts.iter().filter(|mount| mount.is_proc && own_proc.is_some());
+    let mut found: Vec<_> = processes.map(|mount| (mount.point.clone(), Kind::Processes)).collect();
+    found.extend(of_execute(&mounts, id, &plan.sandbox.execute));
+    if let Root::Named(NamedRoot { writing: Writing::InScratch | Writing::InMemory, .. }) =
+        &plan.root
+    {
+        // A layer shows no mounts, and what it shows has numbers of its own.
+        found.retain(|(_, kind)| *kind == Kind::Execute);
+        for (_, kind) in &mut found {
+            *kind = Kind::Layered;
         }
     }
-    for (path, kind) in of_execute(&mounts, id, &plan.sandbox.execute) {
-        add(&path, kind);
-    }
-    places.retain(|place| match place.kind {
+    let mut own = below(&found, &base, Path::new("/"));
+    let keep = |place: &Place| match place.kind {
         Kind::Processes => own_proc.is_none_or(|own| !place.path.starts_with(&own.target)),
         // That place gets a cover with the way to the job's sandbox.
-        Kind::Execute | Kind::Sandbox => !place.path.starts_with(&plan.sandbox.execute),
-    });
-    if places.iter().any(|place| place.path == Path::new("/")) {
+        Kind::Execute | Kind::Sandbox | Kind::Layered => {
+            !place.path.starts_with(&plan.sandbox.execute)
+        }
+    };
+    own.retain(keep);
+    let mut by_binds = Vec::new();
+    if let Root::Named(root) = &plan.root {
+        for bind in &root.binds {
+            by_binds.extend(below(&found, &bind.source, &bind.target));
+        }
+        by_binds.retain(keep);
+    }
+    if own.iter().any(|place| place.path == Path::new("/")) {
         return Err(Failure::host(
             Step::Root,
             "the named root is a /proc or a part of EXECUTE: choose another directory",
         ));
     }
-    Ok((places, replaced))
+    Ok(Places { own, by_binds, replaced })
+}
+
+/// Those below a directory, where that is at another path.
+fn below(found: &[(PathBuf, Kind)], base: &Path, target: &Path) -> Vec<Place> {
+    let moved = |(path, kind): &(PathBuf, Kind)| {
+        let below = path.strip_prefix(base).ok()?;
+        let path = target.components().chain(below.components()).collect();
+        Some(Place { path, kind: *kind })
+    };
+    found.iter().filter_map(moved).collect()
 }
 
 /// Mounts where the plan has a /dev, /proc or /sys of the job's own; what is mounted below goes with
@@ -186,7 +212,7 @@ impl Kind {
     /// Whether what is found at the path is what was meant; `execute` is EXECUTE.
     pub(super) fn is(self, found: Identity, execute: Identity) -> bool {
         match self {
-            Self::Processes => true,
+            Self::Processes | Self::Layered => true,
             Self::Execute => found == execute,
             Self::Sandbox => found.device == execute.device,
         }

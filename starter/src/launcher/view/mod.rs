@@ -12,6 +12,8 @@
 
 mod covers;
 mod elsewhere;
+mod named;
+mod writing;
 
 use std::ffi::CString;
 use std::io;
@@ -26,11 +28,12 @@ use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use elsewhere::Place;
+use serde::{Deserialize, Serialize};
 
 use super::devices;
-use super::root;
 use super::sandbox::Made;
 use crate::failure::{Context, Failure, Step};
+use crate::knobs::roots::Writing;
 use crate::plan::{PidOne, Plan, Root, USER, What};
 use crate::sys::mount::{Deny, attach, copy_tree, new_filesystem, restrict};
 use crate::sys::open::openat2;
@@ -46,7 +49,7 @@ const HARMLESS: Deny = Deny::SETUID.union(Deny::DEVICES);
 pub(crate) struct Places {
     /// The job's directory.
     pub(crate) sandbox: Identity,
-    /// The named root, if the plan has one.
+    /// The named root, if the plan has one and it was checked before.
     pub(crate) root: Option<Identity>,
     /// Whether this is for the job itself, and not for who only moves its files.
     pub(crate) for_job: bool,
@@ -54,7 +57,7 @@ pub(crate) struct Places {
 
 /// The identity of a directory, to find it again in another mount namespace, where the descriptors
 /// of this one can't be mounted from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     device: u64,
     inode: u64,
@@ -75,31 +78,49 @@ struct View {
     /// Directories that this view rebuilt in memory, with their device numbers: there more may be
     /// added until the view is finished.
     rebuilt: Vec<(u64, OwnedFd)>,
+    /// What is written to the root goes to a layer of the job's own.
+    layered: bool,
     /// The empty directory that covers others, once there is one.
     nothing: Option<OwnedFd>,
 }
 
-/// Builds the view of the plan and makes it this process's root. Called in the new mount namespace.
-pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
+/// Builds the view of the plan and makes it this process's root; gives the revision of a named one, where
+/// it is known. Called in the new mount namespace.
+pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failure> {
     mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
         .at(Step::View, "making / a slave of the machine's mounts")?;
     let sandbox_dir = find_sandbox(plan, places.sandbox)?;
-    let tree = copy_root(plan, places.root)?;
     let foothold = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())
         .at(Step::View, plan.sandbox.execute.display())?;
+    let (tree, revision) = match &plan.root {
+        Root::Host => (copy_root()?, None),
+        Root::Named(named) => {
+            named::copy(plan, named, places.root, [sandbox_dir.as_fd(), foothold.as_fd()])?
+        }
+    };
+    let bound = match &plan.root {
+        Root::Host => Vec::new(),
+        Root::Named(named) => named::bound(named)?,
+    };
     let own_sandbox = copy_tree(sandbox_dir.as_fd(), false)
         .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
         .at(Step::View, "the sandbox")?;
     let beside = beside(plan)?;
     let private = private_copies(plan, sandbox_dir.as_fd())?;
-    let (elsewhere, replaced) = elsewhere::places(plan, &foothold, places.for_job)?;
+    let elsewhere::Places { own: elsewhere, by_binds, replaced } =
+        elsewhere::places(plan, &foothold, places.for_job)?;
     let execute = Identity::of(foothold.as_fd()).at(Step::View, plan.sandbox.execute.display())?;
     let system = openat(CWD, "/sys", PLACE, Mode::empty()).at(Step::View, "/sys")?;
     let proc = openat(CWD, "/proc", PLACE, Mode::empty()).at(Step::View, "/proc")?;
     attach(tree.as_fd(), foothold.as_fd()).at(Step::View, "attaching the new root")?;
 
-    let mut view = View { root: tree, rebuilt: Vec::new(), nothing: None };
+    let layered = matches!(&plan.root, Root::Named(named) if named.writing != Writing::Refused);
+    let mut view = View { root: tree, rebuilt: Vec::new(), layered, nothing: None };
     view.detach(&replaced)?;
+    view.restrict_writing(plan)?;
+    if let Root::Named(named) = &plan.root {
+        view.etc(plan, named)?;
+    }
     for place in &elsewhere {
         view.hide(place, execute).at(Step::View, format!("covering {}", place.path.display()))?;
     }
@@ -132,6 +153,11 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
                 view.home(copy.as_fd(), &mount.target)
             }
             What::HomeReadOnly => view.read_only(&mount.target),
+            // Done before all others.
+            What::ReadOnly | What::AsItIs => Ok(()),
+            What::Bind(index) => {
+                view.bind(bound.get(*index).and_then(Option::as_ref), &mount.target)
+            }
             What::MemoryIfThere => view.memory_over(&mount.target),
             What::Hidden => view.cover(&mount.target, &plan.account),
             // Without what is mounted below, such as cgroups. In a user namespace the kernel hands
@@ -151,6 +177,9 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
         }
         .at(Step::View, format!("mounting {what} ({})", mount.why))?;
     }
+    for place in &by_binds {
+        view.hide(place, execute).at(Step::View, format!("covering {}", place.path.display()))?;
+    }
     for (name, _) in &plan.sandbox.files {
         let file = plan.sandbox.path().join(name);
         view.protect(&file).at(Step::View, format!("protecting {}", file.display()))?;
@@ -158,7 +187,7 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<(), Failure> {
     for (_, rebuilt) in &view.rebuilt {
         restrict(rebuilt.as_fd(), Deny::WRITE, false).at(Step::View, "a rebuilt directory")?;
     }
-    enter(&view.root)
+    enter(&view.root).map(|()| revision)
 }
 
 /// Mounts the job's own /proc. Called by a process of the job's PID namespace.
@@ -212,23 +241,12 @@ fn beside(plan: &Plan) -> Result<Option<OwnedFd>, Failure> {
     find().map(Some).at(Step::View, plan.sandbox.slot_path().join(USER).display())
 }
 
-/// A detached copy of the root's mounts: the machine's as they are, a named root read-only and
-/// without set-uid programs or devices.
-fn copy_root(plan: &Plan, checked: Option<Identity>) -> Result<OwnedFd, Failure> {
-    match &plan.root {
-        Root::Host => openat(CWD, "/", PLACE, Mode::empty())
-            .map_err(io::Error::from)
-            .and_then(|root| copy_tree(root.as_fd(), true))
-            .at(Step::View, "the machine's root"),
-        Root::Named(named) => {
-            let dir = root::reopen(named, checked)?;
-            copy_tree(dir.as_fd(), true)
-                .and_then(|copy| {
-                    restrict(copy.as_fd(), HARMLESS | Deny::WRITE, true).map(|()| copy)
-                })
-                .at(Step::Root, named.path.display())
-        }
-    }
+/// A detached copy of the machine's mounts as they are.
+fn copy_root() -> Result<OwnedFd, Failure> {
+    openat(CWD, "/", PLACE, Mode::empty())
+        .map_err(io::Error::from)
+        .and_then(|root| copy_tree(root.as_fd(), true))
+        .at(Step::View, "the machine's root")
 }
 
 /// Detached copies of the sandbox's directories, in the order of the plan's mounts.
@@ -379,6 +397,11 @@ impl View {
 
     /// The directory at a path, made if it is missing.
     fn place(&mut self, target: &Path) -> io::Result<OwnedFd> {
+        self.place_of(target, true)
+    }
+
+    /// The directory or file at a path, made if it is missing.
+    fn place_of(&mut self, target: &Path, directory: bool) -> io::Result<OwnedFd> {
         match Self::resolve(self.root.as_fd(), target) {
             Err(Errno::NOENT) => {}
             other => return Ok(other?),
@@ -394,7 +417,13 @@ impl View {
                 Err(error) => return Err(error.into()),
             }
             let place = self.writable(&parent)?;
-            match mkdirat(&place, name, Mode::from_raw_mode(0o755)) {
+            let made = if directory || path != target {
+                mkdirat(&place, name, Mode::from_raw_mode(0o755))
+            } else {
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                openat(&place, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+            };
+            match made {
                 Ok(()) => {}
                 Err(Errno::EXIST) => {
                     return Err(io::Error::other(format!(
@@ -413,7 +442,7 @@ impl View {
     fn writable(&mut self, path: &Path) -> io::Result<OwnedFd> {
         let place = Self::resolve(self.root.as_fd(), path)?;
         let device = fstat(&place)?.st_dev;
-        if self.rebuilt.iter().any(|(known, _)| *known == device) {
+        if self.layered || self.rebuilt.iter().any(|(known, _)| *known == device) {
             return Ok(place);
         }
         let rebuilt = rebuild(place.as_fd())?;

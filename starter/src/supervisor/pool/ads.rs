@@ -126,6 +126,8 @@ pub(super) struct Figures {
     disk: Disk,
     /// What the startd's monitors measure of the slot's resources.
     monitored: ClassAd,
+    /// The revision of its root, where that is known.
+    pub(super) root_revision: Option<String>,
     /// The end, and when that was.
     ended: Option<(Ended, Instant)>,
 }
@@ -145,6 +147,7 @@ impl Figures {
             window: VecDeque::new(),
             disk: Disk::default(),
             monitored: ClassAd::new(),
+            root_revision: None,
             ended: None,
         }
     }
@@ -296,6 +299,9 @@ impl Figures {
         }
         ad.insert_value("CpusUsage", self.cpus());
         self.statistics(&mut ad);
+        if let Some(revision) = &self.root_revision {
+            ad.insert_value("AssignedChrootRevision", revision.clone());
+        }
         self.space(&mut ad);
         ad.update(&self.monitored);
         ad

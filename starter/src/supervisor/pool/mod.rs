@@ -19,6 +19,7 @@ mod disk;
 mod ending;
 mod guidance;
 mod hooks;
+mod isolation;
 pub(crate) mod local;
 mod monitors;
 mod output;
@@ -346,8 +347,8 @@ impl<'a> Pool<'a> {
                 other => return Err(unexpected(&other).into()),
             }
         }
-        let pid = match self.report()? {
-            Report::Started { pid } => pid,
+        let (pid, revision) = match self.report()? {
+            Report::Started { pid, revision } => (pid, revision),
             other => return Err(unexpected(&other).into()),
         };
         tracing::info!("Create_Process succeeded, pid={pid}");
@@ -355,6 +356,7 @@ impl<'a> Pool<'a> {
             Some(figures) => figures.again(pid),
             None => self.figures = Some(Figures::new(pid, self.release)),
         }
+        self.tell_isolation(job, plan, revision)?;
         self.suspend()?;
         self.peeking.of = Some((job.clone(), plan.clone()));
         self.peeking.over = false;

@@ -84,7 +84,7 @@ impl Pool<'_> {
         self.desk.order(&Order::Script(Box::new(program)))?;
         self.stage = Stage::Running(job.kill_signal);
         match self.report()? {
-            Report::Started { pid } => tracing::info!("Create_Process succeeded, pid={pid}"),
+            Report::Started { pid, .. } => tracing::info!("Create_Process succeeded, pid={pid}"),
             other => return Err(unexpected(&other).into()),
         }
         loop {

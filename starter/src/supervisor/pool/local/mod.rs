@@ -117,7 +117,7 @@ impl Local<'_> {
         self.desk.order(&Order::Launch)?;
         self.course.running = Some(job.kill_signal);
         let pid = match self.report()? {
-            Report::Started { pid } => pid,
+            Report::Started { pid, .. } => pid,
             other => return Err(unexpected(&other).into()),
         };
         tracing::info!("Create_Process succeeded, pid={pid}");

@@ -1,46 +1,50 @@
-//! Which named roots are fit for jobs, in bounded time.
+//! A look at named roots in bounded time.
 //!
 //! A look at a directory of a dead network file system can take for ever, and a startd waits for its
 //! probe. So a child looks, and is left behind if it gets stuck. It holds nothing that the startd reads
 //! from: the startd sees the end of the probe's output all the same.
 
-use std::ffi::CStr;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use base64ct::{Base64, Encoding};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::signal::{Signal, kill};
-use rustix::fs::{Dir, Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::failure::Reason;
-use crate::launcher::root;
-use crate::plan::NamedRoot;
+use super::{Finding, Looked};
+use crate::knobs::roots::NamedRoot;
 use crate::sys::clone::{self, Child, Side};
 use crate::sys::{exec, process};
-
-/// Why a root can't be used; `Ok` if it can.
-pub(super) type Fitness = Result<(), String>;
 
 /// Looks at all roots. One child does them in turn; if it has no answer after `patience`, the root it
 /// was at is unfit, and those behind it are looked at by a child each, at the same time, for as long
 /// again.
-pub(super) fn examine(roots: &[NamedRoot], execute: &Path, patience: Duration) -> Vec<Fitness> {
-    examine_with(roots.len(), patience, |index| fitness(&roots[index], execute))
+pub(super) fn examine(
+    roots: &[&NamedRoot],
+    patience: Duration,
+    look: impl Fn(&NamedRoot) -> Looked,
+) -> Vec<Looked> {
+    examine_with(roots.len(), patience, |index| look(roots[index]))
         .into_iter()
         .zip(roots)
-        .map(|(answer, root)| match answer {
-            Some(fitness) => fitness,
-            None => Err(format!(
-                "{}: no answer within {} s: is its file system there?",
-                root.path.display(),
-                patience.as_secs_f32()
-            )),
+        .map(|(answer, root)| {
+            answer.unwrap_or_else(|| {
+                let path = root.path.display();
+                let seconds = patience.as_secs_f32();
+                let why = match root.binds.is_empty() {
+                    true => format!("{path}: no answer within {seconds} s: is its file system there?"),
+                    false => format!(
+                        "{path}, or what is bound into it, gave no answer within {seconds} s: are the file \
+                         systems there?"
+                    ),
+                };
+                Looked::failed(Finding::fail("root-answer", why))
+            })
         })
         .collect()
 }
@@ -48,8 +52,8 @@ pub(super) fn examine(roots: &[NamedRoot], execute: &Path, patience: Duration) -
 fn examine_with(
     count: usize,
     patience: Duration,
-    look: impl Fn(usize) -> Fitness,
-) -> Vec<Option<Fitness>> {
+    look: impl Fn(usize) -> Looked,
+) -> Vec<Option<Looked>> {
     let mut answers = vec![None; count];
     if count > 0 {
         ask(std::slice::from_ref(&(0..count)), patience, &look, &mut answers);
@@ -76,15 +80,15 @@ struct Asked {
 fn ask(
     ranges: &[Range<usize>],
     patience: Duration,
-    look: &impl Fn(usize) -> Fitness,
-    answers: &mut [Option<Fitness>],
+    look: &impl Fn(usize) -> Looked,
+    answers: &mut [Option<Looked>],
 ) {
     let deadline = Instant::now() + patience;
     let mut asked = Vec::new();
     for range in ranges {
         match start(range.clone(), look) {
             Ok(child) => asked.push(child),
-            Err(error) => answers[range.clone()].fill(Some(Err(format!("no check: {error}")))),
+            Err(error) => answers[range.clone()].fill(Some(unseen(&error))),
         }
     }
     while asked.iter().any(|one| !one.ended) {
@@ -108,11 +112,11 @@ fn ask(
         // Only whole lines: a child that was stopped half-way has not answered.
         let whole = lines.rfind('\n').map_or("", |end| &lines[..end]);
         for (index, line) in one.range.clone().zip(whole.lines()) {
-            answers[index] = Some(if line == "ok" { Ok(()) } else { Err(line.to_owned()) });
+            answers[index] = Some(read(line).unwrap_or_else(|| unseen(&"no sense in the answer")));
         }
         if one.ended {
             for answer in answers[one.range].iter_mut().filter(|answer| answer.is_none()) {
-                *answer = Some(Err("the check ended without an answer".to_owned()));
+                *answer = Some(unseen(&"it ended without an answer"));
             }
         } else {
             // It dies when the file system lets it; nobody waits for that.
@@ -133,7 +137,7 @@ impl Asked {
     }
 }
 
-fn start(range: Range<usize>, look: &impl Fn(usize) -> Fitness) -> io::Result<Asked> {
+fn start(range: Range<usize>, look: &impl Fn(usize) -> Looked) -> io::Result<Asked> {
     let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
     match clone::fork(CloneFlags::empty())? {
         Side::Parent(child) => {
@@ -152,42 +156,24 @@ fn start(range: Range<usize>, look: &impl Fn(usize) -> Fitness) -> io::Result<As
 }
 
 /// In the child: a line for each root.
-fn answer(range: Range<usize>, look: &impl Fn(usize) -> Fitness, pipe: OwnedFd) {
+fn answer(range: Range<usize>, look: &impl Fn(usize) -> Looked, pipe: OwnedFd) {
     let mut pipe = fs::File::from(pipe);
     for index in range {
-        let line = match look(index) {
-            Ok(()) => "ok\n".to_owned(),
-            Err(why) => format!("{}\n", why.replace('\n', " ")),
-        };
+        // Plain types, which can always be written.
+        let bytes = postcard::to_stdvec(&look(index)).unwrap_or_default();
+        let line = format!("{}\n", Base64::encode_string(&bytes));
         if pipe.write_all(line.as_bytes()).is_err() {
             return;
         }
     }
 }
 
-/// What the launcher demands of a root, and that there is something in it: an empty directory is where
-/// a file system should be mounted.
-fn fitness(root: &NamedRoot, execute: &Path) -> Fitness {
-    root.apart_from(execute)?;
-    if let Ok(plain) = fs::canonicalize(execute) {
-        root.apart_from(&plain)?;
-    }
-    let dir = root::open(root).map_err(|failure| {
-        // The name stands in front of the reason already, in the log and in the attribute.
-        let known = format!("named root {} can't be used: ", root.name);
-        failure.message.strip_prefix(&known).unwrap_or(&failure.message).to_owned()
-    })?;
-    let refuse =
-        |error: rustix::io::Errno| format!("{}: {}", root.path.display(), Reason(&error.into()));
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let entries = openat(&dir, c".", flags, Mode::empty()).and_then(Dir::new).map_err(refuse)?;
-    for entry in entries {
-        let entry = entry.map_err(refuse)?;
-        if ![c".", c".."].contains(&(entry.file_name() as &CStr)) {
-            return Ok(());
-        }
-    }
-    Err(format!("{} is empty: is its file system mounted?", root.path.display()))
+fn read(line: &str) -> Option<Looked> {
+    postcard::from_bytes(&Base64::decode_vec(line).ok()?).ok()
+}
+
+fn unseen(why: &dyn std::fmt::Display) -> Looked {
+    Looked::failed(Finding::fail("root-answer", format!("the look at it failed: {why}")))
 }
 
 #[cfg(test)]
@@ -196,27 +182,33 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_millis(200);
 
-    fn stuck() -> Fitness {
+    fn good() -> Looked {
+        let findings = vec![Finding::ok("root-path", "two\nlines")];
+        Looked { findings, revision: Some("7".into()), system: None }
+    }
+
+    fn stuck() -> Looked {
         std::thread::sleep(Duration::from_secs(60));
-        Ok(())
+        good()
     }
 
     #[test]
     fn all_answers_come_from_one_child() {
+        let bad = Looked::failed(Finding::fail("x", "y"));
         let answers = examine_with(3, Duration::from_secs(20), |index| match index {
-            1 => Err("two\nlines".to_owned()),
-            _ => Ok(()),
+            1 => bad.clone(),
+            _ => good(),
         });
-        assert_eq!(answers, [Some(Ok(())), Some(Err("two lines".into())), Some(Ok(()))]);
-        assert_eq!(examine_with(0, PATIENCE, |_| Ok(())), []);
+        assert_eq!(answers, [Some(good()), Some(bad), Some(good())]);
+        assert_eq!(examine_with(0, PATIENCE, |_| good()), []);
     }
 
     #[test]
     fn roots_that_hang_cost_two_waits_and_no_other_root() {
         let begun = Instant::now();
         let answers =
-            examine_with(6, PATIENCE, |index| if index % 2 == 1 { stuck() } else { Ok(()) });
-        let good = Some(Ok(()));
+            examine_with(6, PATIENCE, |index| if index % 2 == 1 { stuck() } else { good() });
+        let good = Some(good());
         assert_eq!(answers, [good.clone(), None, good.clone(), None, good, None]);
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
@@ -224,9 +216,10 @@ mod tests {
     #[test]
     fn a_child_that_dies_is_no_answer() {
         let answers = examine_with(2, Duration::from_secs(20), |index| {
-            if index == 1 { exec::leave(1) } else { Ok(()) }
+            if index == 1 { exec::leave(1) } else { good() }
         });
-        assert_eq!(answers[0], Some(Ok(())));
-        assert!(matches!(&answers[1], Some(Err(why)) if why.contains("without an answer")));
+        assert_eq!(answers[0], Some(good()));
+        let why = answers[1].as_ref().and_then(Looked::unfit);
+        assert!(why.is_some_and(|why| why.contains("without an answer")));
     }
 }

@@ -1,13 +1,15 @@
 //! What the launcher checks in a plan before it carries it out. The supervisor reads what comes from
 //! outside and may be in an attacker's hands; a plan of its may waste a job, never a machine.
 
+mod mounts;
+
 use std::path::{Component, Path};
 
 use super::sandbox;
 use crate::failure::{Failure, Step};
 use crate::host;
 use crate::knobs::Knobs;
-use crate::plan::{Account, GPUS, PidOne, Plan, Root, What, cgroup, named_roots};
+use crate::plan::{Account, PidOne, Plan, Root, What, cgroup};
 
 /// What the launcher knows itself.
 #[derive(Clone, Copy, Debug)]
@@ -72,31 +74,23 @@ pub(crate) fn plan(plan: &Plan, known: Known<'_>) -> Result<(), Failure> {
         }
     }
     if let Root::Named(root) = &plan.root {
-        let offered = named_roots(knobs.named_chroot.as_deref());
-        if !offered.iter().flatten().any(|known| known == root) {
+        if !knobs.roots.iter().flatten().any(|known| known == root) {
             return refuse("its root isn't one of NAMED_CHROOT");
         }
         if !plan.namespaces.mount {
             return refuse("a named root needs a mount namespace");
         }
     }
-    for mount in &plan.mounts {
-        if let What::Devices { granted, machines_memory } = &mount.what {
-            let ours =
-                |name: &String| knobs.job_devices.contains(name) || GPUS.contains(&name.as_str());
-            if !granted.iter().all(ours) || *machines_memory && knobs.mount_private_dev_shm {
-                return refuse("it grants devices that aren't in JOB_DEVICES");
-            }
-        }
-    }
     let targets = plan.mounts.iter().map(|mount| mount.target.as_path());
-    if !targets.clone().all(plain) {
+    // The whole machine can be read-only.
+    let rules = plan.mounts.iter().filter(|mount| mount.what != What::ReadOnly);
+    if !rules.map(|mount| mount.target.as_path()).all(plain) {
         return refuse("a mount target isn't a plain absolute path");
     }
     if plan.namespaces.mount && !targets.clone().any(|target| target == plan.sandbox.execute) {
         return refuse("other sandboxes would be in sight");
     }
-    Ok(())
+    if plan.namespaces.mount { mounts::check(plan, knobs, privileged) } else { Ok(()) }
 }
 
 /// Whether an unprivileged peer may ask for this account at all. Where the admin has switched
@@ -120,12 +114,18 @@ mod tests {
 
     use super::*;
     use crate::job::Job;
-    use crate::plan::{Host, Inputs, Mount, NamedRoot, PidOne, Stdio, What};
+    use crate::knobs::roots::NamedRoot;
+    use crate::plan::{Host, Inputs, Mount, Stdio};
     use crate::sys::privilege::Ids;
     use crate::sys::seccomp::Profile;
 
     fn knobs() -> Knobs {
-        Knobs::from_text("EXECUTE = /var/lib/condor/execute\nNAMED_CHROOT = EL9=/roots/el9\n")
+        Knobs::from_text(
+            "EXECUTE = /var/lib/condor/execute\nNAMED_CHROOT = EL9=/roots/el9\n\
+             NAMED_CHROOT_EL9_ROOT = overlay-scratch\nNAMED_CHROOT_EL9_BIND = /data:/d\n\
+             JOB_HIDDEN_DIRECTORIES = /var/spool/condor /data/secret\n\
+             JOB_READ_ONLY_DIRECTORIES = /\nJOB_READ_ONLY_EXCEPTIONS = /cvmfs\n",
+        )
     }
 
     fn account() -> Account {
@@ -133,11 +133,17 @@ mod tests {
         Account { name: "alice".into(), ids, home: "/home/alice".into() }
     }
 
-    /// What an honest supervisor sends.
+    /// What an honest supervisor sends of a job in a named root.
     fn honest() -> Plan {
-        let text = "Cmd = \"/bin/true\"\nIwd = \"/\"\nOwner = \"alice\"\n\
-                    ShouldTransferFiles = \"YES\"\nRequestedChroot = \"EL9\"\n";
-        let job = Job::from_ad(ClassAd::parse_old(text).unwrap(), Path::new("/"), None).unwrap();
+        of_job("RequestedChroot = \"EL9\"\n")
+    }
+
+    fn of_job(more: &str) -> Plan {
+        let text = format!(
+            "Cmd = \"/bin/true\"\nIwd = \"/\"\nOwner = \"alice\"\nShouldTransferFiles = \"YES\"\n{more}"
+        );
+        let job =
+            Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/"), None).unwrap();
         crate::plan::make(Inputs {
             job: &job,
             knobs: &knobs(),
@@ -182,13 +188,12 @@ mod tests {
     #[test]
     fn an_honest_plan_passes() {
         check(&honest()).unwrap();
+        check(&of_job("")).unwrap();
     }
 
     #[test]
     fn a_hostile_supervisor_is_refused() {
-        let root = |name: &str, path: &str| {
-            Root::Named(NamedRoot { name: name.into(), path: path.into() })
-        };
+        let root = |name: &str, path: &str| Root::Named(NamedRoot::new(name, Path::new(path)));
         let mount =
             |target: &str| Mount { target: target.into(), what: What::Memory, why: String::new() };
         let lies: [(&str, Lie); 18] = [
@@ -239,5 +244,43 @@ mod tests {
             assert!(check(&plan).is_err(), "{target}");
         }
         assert!(check(&Plan { mounts: vec![], ..honest() }).is_err(), "EXECUTE uncovered");
+    }
+
+    /// What covers the machine is the launcher's business, whatever the supervisor thinks.
+    #[test]
+    fn no_cover_can_be_left_out_or_undone() {
+        let without = |more: &str, path: &str| {
+            let mut plan = of_job(more);
+            let before = plan.mounts.len();
+            plan.mounts.retain(|mount| mount.target != Path::new(path));
+            assert!(plan.mounts.len() < before, "{path} isn't in the plan");
+            check(&plan)
+        };
+        let named = "RequestedChroot = \"EL9\"\n";
+        for path in
+            ["/home/alice", "/var/spool/condor", "/data/secret", "/dev", "/sys", "/", "/cvmfs"]
+        {
+            assert!(without("", path).is_err(), "without {path}");
+        }
+        let layer = honest().sandbox.path().join(crate::plan::LAYER);
+        for path in ["/home/alice", "/dev", "/sys", "/d/secret", layer.to_str().unwrap()] {
+            assert!(without(named, path).is_err(), "without {path}");
+        }
+        let with = |more: &str, path: &str, what| {
+            let mut plan = of_job(more);
+            plan.mounts.push(Mount { target: path.into(), what, why: String::new() });
+            check(&plan)
+        };
+        assert!(with("", "/etc", What::AsItIs).is_err(), "one more exception");
+        assert!(with("", "/x", What::Bind(0)).is_err(), "a bind without a root");
+        assert!(with(named, "/etc", What::Bind(0)).is_err(), "a bind elsewhere");
+        assert!(with(named, "/d", What::Bind(1)).is_err(), "a bind that there is not");
+        // What the job itself is in stays in sight, and only that.
+        let mut plan = of_job("");
+        plan.mounts.retain(|mount| mount.target != Path::new("/var/spool/condor"));
+        plan.program.path = "/var/spool/condor/1/program".into();
+        assert!(check(&plan).is_ok());
+        plan.mounts.retain(|mount| mount.target != Path::new("/data/secret"));
+        assert!(check(&plan).is_err());
     }
 }
