@@ -168,7 +168,7 @@ fn plans_that_lead_out() {
             ("another's files", |p| p.files.submitter = None),
             ("no namespaces", |p| (p.namespaces.mount, p.namespaces.pid) = (false, PidOne::Shared)),
             ("a root", |p| {
-                let root = crate::plan::NamedRoot { name: "x".into(), path: "/var/opt".into() };
+                let root = crate::knobs::roots::NamedRoot::new("x", Path::new("/var/opt"));
                 p.root = Root::Named(root);
             }),
             ("an output of root's", |p| p.program.stdio[1] = Stdio::File(canary())),
