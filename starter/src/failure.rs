@@ -148,7 +148,7 @@ impl fmt::Display for Step {
 pub(crate) struct Failure {
     /// Where it happened.
     pub(crate) step: Step,
-    /// The sentence for logs and hold reasons. Never has a newline.
+    /// The sentence for logs and hold reasons. Never has a control character.
     pub(crate) message: String,
     /// What becomes of the job.
     pub(crate) disposition: Disposition,
@@ -199,9 +199,9 @@ impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     }
 }
 
-/// The schedd refuses hold reasons of several lines.
+/// The schedd refuses hold reasons of several lines, and terminals obey what else is no letter.
 fn one_line(text: String) -> String {
-    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text }
+    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
 }
 
 #[cfg(test)]
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn messages_are_one_line_and_show_the_errno_as_stock_does() {
         let error = io::Error::from_raw_os_error(2);
-        let failure = Failure::os(Step::Sandbox, "/a\nb", &error);
+        let failure = Failure::os(Step::Sandbox, "/a\u{1b}b", &error);
         assert_eq!(failure.message, "/a b: (errno=2: 'No such file or directory')");
         assert_eq!(failure.disposition, Disposition::Elsewhere);
     }

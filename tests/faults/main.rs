@@ -31,3 +31,4 @@ mod reach;
 mod reconnect;
 mod scripts;
 mod ssh;
+mod words;

@@ -193,6 +193,18 @@ fn what_was_asked_for_and_can_not_be_had_is_refused() {
 }
 
 /// Many processes at once, some of them nobody's children any more, each with its part.
+/// A job may spread its processes over its CPUs as it likes, and over no others.
+#[test]
+fn a_job_stays_on_its_cpus() {
+    let Some((machine, base)) = Machine::with_cgroups() else { return };
+    let machine = machine.knob("ENFORCE_CPU_AFFINITY", "True");
+    let script = "taskset -p 3 $$ >&2; grep Cpus_allowed_list /proc/self/status; nproc";
+    let ran = run(&machine, &base, &Job::sh(script));
+    assert_eq!(ran.ok(), "Cpus_allowed_list:\t0\n1\n", "{ran}");
+    let machine = machine.knob("STARTD_ASSIGNED_AFFINITY", "900,901");
+    assert!(run(&machine, &base, &Job::sh("nproc")).ok().starts_with(['1', '2']));
+}
+
 #[test]
 fn usage_is_that_of_all_processes() {
     let Some((machine, base)) = Machine::with_cgroups() else { return };

@@ -193,3 +193,25 @@ fn signals_are_as_a_program_expects_them() {
         assert_eq!(set, 0, "{name}\n{ran}");
     }
 }
+
+/// What keeps jobs apart doesn't keep the processes of one apart: ranks of a parallel program read each other's
+/// memory, debuggers trace.
+#[test]
+fn processes_of_one_job_reach_each_other() {
+    let knobs = ["", "USE_PID_NAMESPACE_INIT", "USE_PID_NAMESPACES", "NO_JOB_NETWORKING"];
+    // Where the machine lets only ancestors trace, it does so in jobs.
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    for knob in knobs {
+        let Some(mut machine) = Machine::new() else { return };
+        if !knob.is_empty() {
+            machine.set_knob(knob, if knob.starts_with("NO") { "True" } else { "False" });
+        }
+        let ran = machine.run(&machine.hostile("brothers"));
+        if ["", "0\n"].contains(&scope.as_str()) {
+            let all = "memory true\ndescriptor true\nsocket true\ntrace true\nsignal true\n";
+            assert_eq!(ran.ok(), all, "{knob}");
+        } else {
+            assert!(ran.ok().contains("socket true\n"), "{knob}\n{ran}");
+        }
+    }
+}

@@ -26,6 +26,8 @@ const DIRECTORY: OFlags =
 /// What jobs' cgroups should have, the most wanted first; switched on one by one, as not every machine
 /// has all.
 const CONTROLLERS: [&str; 4] = ["+memory", "+pids", "+cpu", "+io"];
+/// Only for jobs that are kept on CPUs: it has a price for all that fork.
+const CPUSET: &str = "+cpuset";
 /// How long killed processes may take to be gone. One that hangs in the kernel takes for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -70,7 +72,7 @@ impl Group {
         };
         let base = match openat(CWD, path.as_path(), DIRECTORY, Mode::empty()) {
             Err(Errno::NOENT) => {
-                enable(path);
+                enable(path, cgroup);
                 openat(CWD, path.as_path(), DIRECTORY, Mode::empty())
             }
             other => other,
@@ -118,11 +120,11 @@ impl Group {
     fn limit(&self, cgroup: &Cgroup, path: &Path) -> Result<(), Failure> {
         let mut enabled = false;
         for (file, value) in cgroup.settings() {
-            let mut written = self.write(file, &value.to_string());
+            let mut written = self.write(file, &value);
             if is_missing(&written) && !enabled {
                 enabled = true;
-                enable(path);
-                written = self.write(file, &value.to_string());
+                enable(path, cgroup);
+                written = self.write(file, &value);
             }
             let what = || format!("{file} = {value} for the job's cgroup");
             if is_missing(&written) {
@@ -130,6 +132,11 @@ impl Group {
                     return written.at(Step::Limits, what());
                 }
                 tracing::warn!("{}: there is no such limit on this machine", what());
+                continue;
+            }
+            // None of them is on this machine: slots may be more than CPUs.
+            if file == cgroup::CPUS && is_no_cpu(&written) {
+                tracing::warn!("{}: there are no such CPUs", what());
                 continue;
             }
             written.at(Step::Limits, what())?;
@@ -256,13 +263,19 @@ impl Drop for Group {
     }
 }
 
+fn is_no_cpu(written: &io::Result<()>) -> bool {
+    let errno = written.as_ref().err().and_then(io::Error::raw_os_error);
+    matches!(errno, Some(libc::EINVAL | libc::ERANGE | libc::ENOSPC))
+}
+
 /// Makes the directory with those above it, and switches the controllers on for what is below each.
 /// What can't be done shows where it is needed.
-fn enable(path: &Path) {
+fn enable(path: &Path, cgroup: &Cgroup) {
     let Ok(relative) = path.strip_prefix(ROOT) else { return };
     let mut here = PathBuf::from(ROOT);
     let switch_on = |dir: &Path| {
-        for controller in CONTROLLERS {
+        let cpuset = (!cgroup.cpus.is_empty()).then_some(CPUSET);
+        for controller in CONTROLLERS.into_iter().chain(cpuset) {
             let _ = fs::write(dir.join("cgroup.subtree_control"), controller);
         }
     };

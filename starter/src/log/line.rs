@@ -64,8 +64,13 @@ impl Form {
         }
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
-            let ends = c == '\n' && rest.peek() != Some(&'\t');
-            line.push(if ends { ' ' } else { c });
+            // Nor does anything of it move about on the terminal that it is read at.
+            let stays = match c {
+                '\n' => rest.peek() == Some(&'\t'),
+                '\t' => true,
+                c => !c.is_control(),
+            };
+            line.push(if stays { c } else { ' ' });
         }
         line.push('\n');
         line

@@ -13,6 +13,9 @@ const MAX_WEIGHT: i64 = 10_000;
 /// For each CPU, as with the stock starter.
 const WEIGHT_OF_CPU: i64 = 100;
 
+/// The file with the CPUs that a cgroup may use.
+pub(crate) const CPUS: &str = "cpuset.cpus";
+
 /// What a job's processes are kept together by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Together {
@@ -53,14 +56,16 @@ pub(crate) struct Cgroup {
     pub(crate) io_weight: Option<u64>,
     /// Processes and threads.
     pub(crate) pids_max: Option<u64>,
+    /// The CPUs it may run on, whatever it asks the scheduler for; empty: all.
+    pub(crate) cpus: Vec<usize>,
     /// Files without which the job doesn't run, because the admin has asked for what they do.
     pub(crate) needed: Vec<String>,
 }
 
 impl Cgroup {
     /// The files of the cgroup that limits are written to, and what.
-    pub(crate) fn settings(&self) -> Vec<(&'static str, u64)> {
-        [
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+        let numbers = [
             ("memory.max", self.memory_max),
             ("memory.high", self.memory_high),
             ("memory.low", self.memory_low),
@@ -70,10 +75,12 @@ impl Cgroup {
             ("cpu.weight", self.cpu_weight),
             ("io.weight", self.io_weight),
             ("pids.max", self.pids_max),
-        ]
-        .into_iter()
-        .filter_map(|(file, value)| Some((file, value?)))
-        .collect()
+        ];
+        let numbers =
+            numbers.into_iter().filter_map(|(file, value)| Some((file, value?.to_string())));
+        let cpus: Vec<String> = self.cpus.iter().map(ToString::to_string).collect();
+        let cpus = (!cpus.is_empty()).then(|| (CPUS, cpus.join(",")));
+        numbers.chain(cpus).collect()
     }
 }
 
@@ -95,13 +102,14 @@ pub(super) fn most_processes(job: &Job, knobs: &Knobs, machine: &ClassAd) -> Opt
 }
 
 /// The cgroup of a job: HTCondor's rules for its limits, and ours where it has none.
-/// `counted`: without one, its PID namespace limits the number of its processes.
+/// `cpus`: those it is to stay on, empty for all. `counted`: without one, its PID namespace limits the number of its processes.
 pub(super) fn together(
     job: &Job,
     knobs: &Knobs,
     machine: &ClassAd,
     cgroups: &Cgroups,
     slot: &str,
+    cpus: &[usize],
     counted: bool,
 ) -> Result<Together, Failure> {
     let pids = most_processes(job, knobs, machine);
@@ -141,7 +149,7 @@ pub(super) fn together(
         }
     };
     let weight = |value: i64| u64::try_from(value.clamp(1, MAX_WEIGHT)).ok();
-    let cpus = machine.eval_i64("Cpus").unwrap_or(job.cpus);
+    let share = machine.eval_i64("Cpus").unwrap_or(job.cpus);
     Ok(Together::In(Box::new(Cgroup {
         name: name(knobs, slot),
         slot_memory: memory,
@@ -149,9 +157,10 @@ pub(super) fn together(
         memory_high: high,
         memory_low: expression(&knobs.cgroup_low_memory_limit),
         swap_max: max.filter(|_| knobs.disable_swap_for_job).map(|_| 0),
-        cpu_weight: weight(cpus.saturating_mul(WEIGHT_OF_CPU)),
+        cpu_weight: weight(share.saturating_mul(WEIGHT_OF_CPU)),
         io_weight: number(knobs.cgroup_io_weight.as_deref(), job, machine).and_then(weight),
         pids_max: pids,
+        cpus: cpus.to_vec(),
         needed,
     })))
 }
@@ -209,7 +218,7 @@ mod tests {
         let knobs = Knobs::from_text(&format!("EXECUTE = /var/lib/condor/execute\n{knobs}"));
         let machine = ClassAd::parse_old(slot).unwrap();
         let cgroups = Cgroups::Below("/sys/fs/cgroup/htcondor".into());
-        match together(&job(ad), &knobs, &machine, &cgroups, "slot1_1@host", false).unwrap() {
+        match together(&job(ad), &knobs, &machine, &cgroups, "slot1_1@host", &[], false).unwrap() {
             Together::In(cgroup) => *cgroup,
             Together::No(why) => panic!("{why}"),
         }
@@ -222,16 +231,16 @@ mod tests {
     fn limits_are_those_of_the_slot() {
         let cgroup = made("", "RequestMemory = 1\n", SLOT);
         assert_eq!(cgroup.name, "_var_lib_condor_execute_slot1_1@host.slice");
-        assert_eq!(
-            cgroup.settings(),
-            [
-                ("memory.max", 128 * MIB),
-                ("memory.swap.max", 0),
-                ("memory.oom.group", 1),
-                ("cpu.weight", 200),
-                ("pids.max", 2048),
-            ]
-        );
+        let written = |cgroup: &Cgroup| {
+            let lines =
+                cgroup.settings().into_iter().map(|(file, value)| format!("{file} {value}"));
+            lines.collect::<Vec<_>>()
+        };
+        let memory = format!("memory.max {}", 128 * MIB);
+        let rest = ["memory.swap.max 0", "memory.oom.group 1", "cpu.weight 200", "pids.max 2048"];
+        assert_eq!(written(&cgroup), [&[memory.as_str()], &rest[..]].concat());
+        let on_cpus = Cgroup { cpus: vec![3, 1], ..cgroup.clone() };
+        assert_eq!(written(&on_cpus).last().unwrap(), "cpuset.cpus 3,1");
         assert!(cgroup.needed.is_empty());
     }
 
@@ -254,7 +263,7 @@ mod tests {
         assert_eq!(policy("hard\nDISABLE_SWAP_FOR_JOB = False\n", "")[3], None);
         let knobs = Knobs::from_text("CGROUP_MEMORY_LIMIT_POLICY = hart\n");
         let cgroups = Cgroups::Below("/x".into());
-        assert!(together(&job(""), &knobs, &ClassAd::new(), &cgroups, "1", false).is_err());
+        assert!(together(&job(""), &knobs, &ClassAd::new(), &cgroups, "1", &[], false).is_err());
     }
 
     #[test]
@@ -273,7 +282,7 @@ mod tests {
         let none = Cgroups::None("there is none".into());
         let with = |text: &str| {
             let knobs = Knobs::from_text(text);
-            together(&job(""), &knobs, &ClassAd::new(), &none, "1", false)
+            together(&job(""), &knobs, &ClassAd::new(), &none, "1", &[], false)
         };
         assert_eq!(with("").unwrap(), Together::No("there is none".into()));
         assert!(with("CGROUP_PIDS_LIMIT = 100\n").is_err());

@@ -65,7 +65,10 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         false => host.pid.to_string(),
     };
     let counted = host.privileged && host.numbers_by_namespace && namespaces.pid != PidOne::Shared;
-    let together = cgroup::together(job, knobs, inputs.machine, &host.cgroups, &slot, counted)?;
+    let mut limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
+    let cpus = &limits.cpus;
+    let together =
+        cgroup::together(job, knobs, inputs.machine, &host.cgroups, &slot, cpus, counted)?;
     let processes = match &together {
         Together::In(_) => None,
         Together::No(_) => cgroup::most_processes(job, knobs, inputs.machine),
@@ -158,7 +161,6 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         not_applied.extend(outside.add(&mut mounts, &mut sandbox.directories));
         mounts.extend(outside::layer(root, &sandbox));
     }
-    let mut limits = Limits::new(job, knobs, inputs.machine, inputs.slot, host);
     limits.processes = processes.filter(|_| counted);
     let calls = knobs.job_system_calls;
     let machine_name = host.name.clone();

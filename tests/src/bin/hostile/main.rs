@@ -15,6 +15,7 @@ mod daemon;
 mod ipc;
 mod keys;
 mod surface;
+mod together;
 mod tree;
 mod victim;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ["daemon"] => daemon::leave_one_behind(),
         ["multiply", chains] => daemon::multiply(chains.parse().unwrap()),
         ["brother"] => daemon::brother(),
+        ["brothers"] => together::brothers(),
         ["terminal"] => terminal(),
         ["orphans", number] => daemon::make_orphans(number.parse().unwrap()),
         ["tree", levels] => tree::plant(levels.parse().unwrap()),
