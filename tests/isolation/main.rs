@@ -11,6 +11,7 @@
 
 mod accounts;
 mod calls;
+mod check;
 mod cleanup;
 mod dead;
 mod environment;

@@ -183,8 +183,11 @@ fn json(finding: &Finding) -> String {
 /// The roots as a startd's monitor gives them. What isn't so any more is undefined: the startd keeps what
 /// it was told when it started.
 fn slot_ad(wanted: &Wanted, knobs: &Knobs) {
-    let has_mounts = crate::host::look(knobs)
-        .is_ok_and(|host| knobs.per_job_namespaces && (host.privileged || host.user_namespaces));
+    let has_mounts = crate::host::look(knobs).is_ok_and(|host| {
+        // A startd of root runs its monitors as the daemons' account, but starters as root.
+        let can = host.privileged || host.user_namespaces || parent_is_root();
+        knobs.per_job_namespaces && can
+    });
     let mut roots = probe::examined(knobs, has_mounts);
     if let Some(command) = &wanted.exec {
         for Examined { name, looked, .. } in &mut roots {
@@ -201,6 +204,14 @@ fn slot_ad(wanted: &Wanted, knobs: &Knobs) {
         }
     }
     say_part!("{}", ad.text_form());
+}
+
+/// Whether the parent process is root, or can be again.
+fn parent_is_root() -> bool {
+    let parent = std::os::unix::process::parent_id();
+    let status = std::fs::read_to_string(format!("/proc/{parent}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    ids.split_ascii_whitespace().any(|id| id == "0")
 }
 
 /// The ad of a job that is made up.

@@ -38,10 +38,11 @@ pub(super) fn look(root: &NamedRoot, knobs: &Knobs, deep: bool) -> Looked {
     }
     let revision = root::revision(dir.as_fd(), root);
     findings.push(match (&revision, &root.revision) {
-        (Some(revision), _) => Finding::ok("root-revision", revision.clone()),
-        (None, None) => {
-            Finding::ok("root-revision", format!("unknown: {} can name one", root.knob("REVISION")))
-        }
+        (Some(revision), _) => Finding::ok("root-revision", format!("{}: {revision}", root.name)),
+        (None, None) => Finding::ok(
+            "root-revision",
+            format!("{}: unknown ({} can name one)", root.name, root.knob("REVISION")),
+        ),
         (None, Some(wanted)) => Finding::warn(
             "root-revision",
             format!("{}: {wanted} is no file of {show} with a line in it", root.knob("REVISION")),

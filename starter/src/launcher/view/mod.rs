@@ -90,6 +90,8 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failu
     mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
         .at(Step::View, "making / a slave of the machine's mounts")?;
     let sandbox_dir = find_sandbox(plan, places.sandbox)?;
+    // Before something lies over EXECUTE.
+    let beside = beside(plan)?;
     let foothold = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())
         .at(Step::View, plan.sandbox.execute.display())?;
     let (tree, revision) = match &plan.root {
@@ -105,7 +107,6 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failu
     let own_sandbox = copy_tree(sandbox_dir.as_fd(), false)
         .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
         .at(Step::View, "the sandbox")?;
-    let beside = beside(plan)?;
     let private = private_copies(plan, sandbox_dir.as_fd())?;
     let elsewhere::Places { own: elsewhere, by_binds, replaced } =
         elsewhere::places(plan, &foothold, places.for_job)?;
