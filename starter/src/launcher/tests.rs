@@ -6,6 +6,7 @@
 mod hostile;
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -15,13 +16,17 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 
+use super::message::{Order, Report};
+use super::place::Placed;
 use super::*;
-use crate::host::cgroups::Cgroups;
+use crate::hooks::Errand;
+use crate::host::run_as;
 use crate::job::Job;
-use crate::plan::{Host, Inputs, Stdio};
+use crate::plan::{Account, Host, Inputs, Plan, Program, Root, Stdio};
 use crate::sys::clone::{self, Child, Side};
 use crate::sys::exec;
 use crate::sys::mount::{Deny, restrict};
+use crate::transfer::{Destination, Source};
 
 /// Where the memory file system is. The standard for file systems has this directory everywhere.
 const ROOM: &str = "/var/opt";
