@@ -1,14 +1,14 @@
 //! A job of a pool: what the startd hands down is taken over, then the starter is as in every other
 //! case one launcher and one supervisor.
 
-use super::inherited::{INHERIT, Inherited};
+use super::inherited::Inherited;
 use super::invocation::Common;
-use super::session::{Ground, Split};
+use super::session::Ground;
 use crate::failure::{Failure, Step};
 use crate::log;
 use crate::parent::startd::Startd;
-use crate::supervisor::{Desk, Signals, pool::Pool};
-use crate::sys::{environment, process};
+use crate::supervisor::Signals;
+use crate::supervisor::pool::Pool;
 use crate::version::CONDOR_VERSION;
 
 /// Exit code of a starter that could not do its work.
@@ -52,21 +52,7 @@ fn run(common: &Common) -> Result<u8, Failure> {
     }
     // The startd names the slot for the name of the log.
     ground.slot = common.log_suffix.clone();
-    let pid = std::process::id();
-    let (channel, launcher) = match ground.split()? {
-        Split::Launcher(channel) => {
-            drop((startd, shadow, signals));
-            environment::wipe(&[INHERIT]);
-            ground.serve(&channel, pid, false)
-        }
-        Split::Supervisor(channel, launcher) => (channel, launcher),
-    };
-    ground.give_up_root()?;
-    let desk = Desk::new(channel, signals);
-    let for_jobs = inherited.for_jobs();
-    let pool = Pool::new(desk, startd, shadow, &ground.knobs, ground.host.clone(), for_jobs)?;
-    let code = pool.run();
-    // The launcher leaves by itself once its channel is closed.
-    let _ = process::wait_with_usage(launcher.pid);
-    Ok(code)
+    let ((startd, shadow), forked) = ground.fork(signals, (startd, shadow), false)?;
+    let (host, for_jobs) = (ground.host.clone(), inherited.for_jobs());
+    forked.work(|desk| Ok(Pool::new(desk, startd, shadow, &ground.knobs, host, for_jobs)?.run()))
 }

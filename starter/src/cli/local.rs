@@ -2,18 +2,17 @@
 
 use condor_cedar::Sinful;
 
-use super::inherited::{INHERIT, Inherited};
+use super::inherited::Inherited;
 use super::invocation::{Common, Ids};
-use super::session::{self, Ground, Split};
+use super::session::{self, Ground};
 use crate::failure::{Failure, Step};
 use crate::knobs::types::Condition;
 use crate::log;
 use crate::parent::file::{self, FileParent};
 use crate::parent::startd::Startd;
+use crate::supervisor::Signals;
 use crate::supervisor::pool::local::{Course, Local};
 use crate::supervisor::pool::reason;
-use crate::supervisor::{Desk, Signals};
-use crate::sys::{environment, process};
 use crate::version::CONDOR_VERSION;
 
 /// Runs the job; the exit code, which a schedd reads as it does that of a shadow.
@@ -45,35 +44,25 @@ fn run(schedd: &str, input: &str, ids: Ids, common: &Common) -> Result<u8, Failu
         ground.knobs.be_old();
     }
     be_local(&mut ground);
-    let mut file = FileParent {
+    let file = FileParent {
         input: session::open_input(input)?,
         reader: file::read_ad,
         output: None,
         ids: (ids.cluster, ids.proc),
     };
-    let pid = std::process::id();
-    // The launcher is forked before a byte of the job is read.
-    let (channel, launcher) = match ground.split()? {
-        Split::Launcher(channel) => {
-            drop((parent, signals, file));
-            environment::wipe(&[INHERIT]);
-            ground.serve(&channel, pid, false)
-        }
-        Split::Supervisor(channel, launcher) => (channel, launcher),
-    };
-    ground.give_up_root()?;
-    let local = Local {
-        desk: Desk::new(channel, signals),
-        schedd: parent,
-        address,
-        knobs: &ground.knobs,
-        host: ground.host.clone(),
-        environment: inherited.for_jobs(),
-        course: Course::default(),
-    };
-    let code = local.run(&mut file);
-    // The launcher leaves by itself once its channel is closed.
-    let _ = process::wait_with_usage(launcher.pid);
+    let ((schedd, mut file), forked) = ground.fork(signals, (parent, file), false)?;
+    let code = forked.work(|desk| {
+        let local = Local {
+            desk,
+            schedd,
+            address,
+            knobs: &ground.knobs,
+            host: ground.host.clone(),
+            environment: inherited.for_jobs(),
+            course: Course::default(),
+        };
+        local.run(&mut file)
+    });
     Ok(code)
 }
 

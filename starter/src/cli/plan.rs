@@ -12,7 +12,7 @@ use crate::failure::{Context, Failure, Step};
 use crate::host::{self, run_as};
 use crate::job::{Job, MAX_AD};
 use crate::knobs::{self, Knobs};
-use crate::plan::{self, Account, Inputs, Plan, Stdio};
+use crate::plan::{self, Account, Inputs, Plan};
 
 /// Prints the plan as it would be for a starter of root.
 pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
@@ -52,17 +52,5 @@ fn make(path: &Path) -> Result<Plan, Failure> {
         complain!("cloister: {}: {failure}", failure.step);
         run_as::own().map(|own| Account { name: choice.name.clone(), ..own })
     })?;
-    plan::make(Inputs {
-        job: &job,
-        knobs: &knobs,
-        host: &machine,
-        submitter: Some(account.ids.clone()),
-        account,
-        machine: &ClassAd::new(),
-        slot: "slot1",
-        environment: &[],
-        stdio: [None, None, None],
-        unnamed_output: Stdio::Null,
-        pool: false,
-    })
+    plan::make(Inputs::new(&job, &knobs, &machine, account, &ClassAd::new()))
 }

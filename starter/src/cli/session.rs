@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
+use super::inherited::INHERIT;
 use super::invocation::Common;
 use super::run::Tree;
 use crate::failure::{Context, Failure, Step};
@@ -19,7 +20,7 @@ use crate::report::ad::Outcome;
 use crate::supervisor::{Desk, Signals, Supervisor};
 use crate::sys::clone::{self, Child, Side};
 use crate::sys::privilege::{self, Ids};
-use crate::sys::{exec, process};
+use crate::sys::{environment, exec, process};
 
 /// What the command line said about the job.
 pub(super) struct Session {
@@ -63,24 +64,32 @@ impl Ground {
         Ok(Self { knobs, host, daemon, slot: None })
     }
 
-    /// Forks the launcher. Whoever comes back as the launcher drops what is the supervisor's alone,
-    /// and then serves.
-    pub(super) fn split(&self) -> Result<Split, Failure> {
+    /// Forks the launcher, before a byte of the job is read, and goes on as the supervisor, who has
+    /// no rights of root any more. What is `own` to the supervisor the launcher doesn't have.
+    pub(super) fn fork<T>(
+        &self,
+        signals: Signals,
+        own: T,
+        for_people: bool,
+    ) -> Result<(T, Forked), Failure> {
+        let supervisor = std::process::id();
         let (ours, theirs) = Channel::pair().at(Step::Internal, "socketpair")?;
         match clone::fork(nix::sched::CloneFlags::empty()).at(Step::Internal, "fork")? {
             Side::Child => {
-                drop(ours);
-                Ok(Split::Launcher(theirs))
+                drop((ours, signals, own));
+                environment::wipe(&[INHERIT]);
+                self.serve(&theirs, supervisor, for_people)
             }
             Side::Parent(launcher) => {
                 drop(theirs);
-                Ok(Split::Supervisor(ours, launcher))
+                self.give_up_root()?;
+                Ok((own, Forked { desk: Desk::new(ours, signals), launcher }))
             }
         }
     }
 
     /// The life of the launcher, whose supervisor has this number.
-    pub(super) fn serve(&self, channel: &Channel, supervisor: u32, for_people: bool) -> ! {
+    fn serve(&self, channel: &Channel, supervisor: u32, for_people: bool) -> ! {
         log::adopt();
         let launcher = Launcher {
             knobs: &self.knobs,
@@ -96,8 +105,8 @@ impl Ground {
         exec::leave(0)
     }
 
-    /// Gives up the rights of root for good, as the supervisor does right after the fork.
-    pub(super) fn give_up_root(&self) -> Result<(), Failure> {
+    /// Gives up the rights of root for good.
+    fn give_up_root(&self) -> Result<(), Failure> {
         if self.host.privileged {
             privilege::become_for_good(&self.daemon).at(Step::Identity, "giving up root")?;
             privilege::no_new_privileges().at(Step::Identity, "no_new_privs")?;
@@ -106,16 +115,26 @@ impl Ground {
     }
 }
 
-/// Which of the two processes this is now.
-pub(super) enum Split {
-    Launcher(Channel),
-    Supervisor(Channel, Child),
+/// The supervisor's side of the fork.
+pub(super) struct Forked {
+    /// To give orders from.
+    pub(super) desk: Desk,
+    launcher: Child,
+}
+
+impl Forked {
+    /// Has the supervisor do its work; the launcher leaves by itself once its channel is closed.
+    pub(super) fn work<T>(self, work: impl FnOnce(Desk) -> T) -> T {
+        let result = work(self.desk);
+        let _ = process::wait_with_usage(self.launcher.pid);
+        result
+    }
 }
 
 /// Runs the job.
 pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
     let ground = Ground::prepare(&session.common, session.for_people)?;
-    let mut parent = FileParent {
+    let parent = FileParent {
         input: open_input(&session.input)?,
         reader: session.reader,
         output: session.output.as_deref().map(open_output).transpose()?,
@@ -129,32 +148,21 @@ pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
         }
     }
 
-    let signals = Signals::new()?;
-    let pid = std::process::id();
-    // The launcher is forked before a byte of the job is read.
-    let (channel, launcher) = match ground.split()? {
-        Split::Launcher(channel) => {
-            drop((parent, signals));
-            ground.serve(&channel, pid, session.for_people)
-        }
-        Split::Supervisor(channel, launcher) => (channel, launcher),
-    };
-    ground.give_up_root()?;
+    let (mut parent, forked) = ground.fork(Signals::new()?, parent, session.for_people)?;
     let mut tree = Tree { verbose: session.for_people && session.verbose };
-    let supervisor = Supervisor {
-        desk: Desk::new(channel, signals),
-        knobs: &ground.knobs,
-        host: ground.host.clone(),
-        stdio: session.stdio,
-        unnamed_output: if session.for_people { Stdio::Inherit } else { Stdio::Null },
-        here,
-        caller_is_submitter: session.for_people,
-        watch: &mut tree,
-    };
-    let outcome = supervisor.run(&mut parent);
-    // The launcher leaves by itself once its channel is closed.
-    let _ = process::wait_with_usage(launcher.pid);
-    outcome
+    forked.work(|desk| {
+        let supervisor = Supervisor {
+            desk,
+            knobs: &ground.knobs,
+            host: ground.host.clone(),
+            stdio: session.stdio,
+            unnamed_output: if session.for_people { Stdio::Inherit } else { Stdio::Null },
+            here,
+            caller_is_submitter: session.for_people,
+            watch: &mut tree,
+        };
+        supervisor.run(&mut parent)
+    })
 }
 
 /// For calls that can't be served: the reason goes to the log, where an admin looks for it, and to the

@@ -43,7 +43,31 @@ pub(crate) struct Inputs<'a> {
     pub(crate) submitter: Option<Ids>,
 }
 
-impl Inputs<'_> {
+impl<'a> Inputs<'a> {
+    /// Those of a job whose files are its account's, without a pool and without anything named on the
+    /// command line.
+    pub(crate) fn new(
+        job: &'a Job,
+        knobs: &'a Knobs,
+        host: &'a Host,
+        account: Account,
+        machine: &'a ClassAd,
+    ) -> Self {
+        Self {
+            job,
+            knobs,
+            host,
+            submitter: Some(account.ids.clone()),
+            account,
+            machine,
+            slot: "slot1",
+            environment: &[],
+            stdio: [None, None, None],
+            unnamed_output: Stdio::Null,
+            pool: false,
+        }
+    }
+
     /// With the machine's name.
     fn full_slot_name(&self) -> String {
         self.machine.eval_string("Name").unwrap_or_else(|| self.slot.to_owned())

@@ -165,18 +165,13 @@ impl Supervisor<'_> {
                 .collect(),
             false => Vec::new(),
         };
+        let machine = machine_ad(job, &self.host);
         plan::make(Inputs {
-            job,
-            knobs: self.knobs,
-            host: &self.host,
-            account,
-            machine: &machine_ad(job, &self.host),
-            slot: "slot1",
             environment: &environment,
             stdio: self.stdio.clone(),
             unnamed_output: self.unnamed_output.clone(),
-            pool: false,
             submitter,
+            ..Inputs::new(job, self.knobs, &self.host, account, &machine)
         })
     }
 

@@ -23,7 +23,7 @@ use crate::job::Job;
 use crate::knobs::roots::NamedRoot;
 use crate::knobs::{self, Knobs};
 use crate::log;
-use crate::plan::{self, Account, Host, Inputs, Stdio};
+use crate::plan::{self, Account, Host, Inputs};
 use crate::sys::privilege::Ids;
 use crate::version;
 use ad::Ad;
@@ -150,18 +150,10 @@ fn isolation(knobs: &Knobs, host: &Host, daemon: &Ids) -> Result<Vec<&'static st
     ad.insert_value("Cmd", "/bin/true");
     let job = Job::from_ad(ad, Path::new("/"), None)?;
     let account = Account { name: "nobody".to_owned(), ids: daemon.clone(), home: "/".into() };
+    let machine = ClassAd::new();
     let plan = plan::make(Inputs {
-        job: &job,
-        knobs,
-        host,
-        account,
-        machine: &ClassAd::new(),
-        slot: "slot1",
-        environment: &[],
-        stdio: [None, None, None],
-        unnamed_output: Stdio::Null,
-        pool: false,
         submitter: None,
+        ..Inputs::new(&job, knobs, host, account, &machine)
     })?;
     Ok(plan.applied())
 }

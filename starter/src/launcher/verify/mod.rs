@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::job::Job;
     use crate::knobs::roots::NamedRoot;
-    use crate::plan::{Host, Inputs, Mount, Stdio};
+    use crate::plan::{Host, Inputs, Mount};
     use crate::sys::privilege::Ids;
     use crate::sys::seccomp::Profile;
 
@@ -144,28 +144,17 @@ mod tests {
         );
         let job =
             Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/"), None).unwrap();
-        crate::plan::make(Inputs {
-            job: &job,
-            knobs: &knobs(),
-            host: &Host {
-                privileged: true,
-                user_namespaces: true,
-                numbers_by_namespace: true,
-                scopes: true,
-                cgroups: crate::host::cgroups::Cgroups::None("none here".into()),
-                pid: 77,
-                name: "n".into(),
-            },
-            account: account(),
-            machine: &ClassAd::new(),
-            slot: "slot1",
-            environment: &[],
-            stdio: [None, None, None],
-            unnamed_output: Stdio::Null,
-            pool: false,
-            submitter: Some(account().ids),
-        })
-        .unwrap()
+        let host = Host {
+            privileged: true,
+            user_namespaces: true,
+            numbers_by_namespace: true,
+            scopes: true,
+            cgroups: crate::host::cgroups::Cgroups::None("none here".into()),
+            pid: 77,
+            name: "n".into(),
+        };
+        let machine = ClassAd::new();
+        crate::plan::make(Inputs::new(&job, &knobs(), &host, account(), &machine)).unwrap()
     }
 
     fn check(plan: &Plan) -> Result<(), Failure> {

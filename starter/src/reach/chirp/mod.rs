@@ -8,12 +8,14 @@ mod client;
 mod delayed;
 mod errors;
 mod line;
+mod proxy;
 mod request;
 mod rights;
 
-pub(crate) use client::{Client, Heard, Proxy, Work};
+pub(crate) use client::{Client, Heard, Work};
 pub(crate) use delayed::Delayed;
 pub(crate) use errors::{Fault, of_errno};
+pub(crate) use proxy::Proxy;
 pub(crate) use request::{Answer, Request};
 pub(crate) use rights::Rights;
 

@@ -1,7 +1,6 @@
 //! What the shadow and the startd hand over: the job, the slot, sessions, and from those the plan. The
 //! sandbox is made and filled while the last of it is said.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,7 +21,7 @@ use crate::job::Job;
 use crate::launcher::message::{Order, Report};
 use crate::parent::shadow::{Call, SessionTexts};
 use crate::parent::startd::{Machine, Owner, Release};
-use crate::plan::{self, Inputs, Plan, Sandbox, Stdio};
+use crate::plan::{self, Inputs, Plan, Sandbox};
 use crate::transfer::{Input, Peer, Source};
 use crate::version;
 
@@ -37,13 +36,6 @@ pub(super) struct Assignment {
     pub(super) starter: ClassAd,
 }
 
-/// The machine that the shadow runs on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ShadowHost {
-    pub(super) address: IpAddr,
-    pub(super) is_local: bool,
-}
-
 impl Pool<'_> {
     /// From the first request to the update that says what is set aside for the job. The sandbox is
     /// made meanwhile.
@@ -53,17 +45,17 @@ impl Pool<'_> {
         ad.update(&machine.overlay);
         let text = |name: &str| ad.eval_string(name);
         let shadow_version = text("ShadowVersion");
-        self.release = shadow_version.as_deref().and_then(Release::parse);
+        self.submit.release = shadow_version.as_deref().and_then(Release::parse);
         if let Some(address) = text("ShadowIpAddr") {
             tracing::info!("Communicating with shadow {address}");
         }
         let address = self.startd.address().to_string();
         let sandbox = Sandbox::of(self.knobs, &self.host);
         let starter =
-            ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, self.release);
+            ads::starter(&machine.slot, &address, &sandbox.path(), self.knobs, self.submit.release);
         self.call(&Call::StarterInfo(&starter), |_| Ok(()))?;
         let transfer = self.sessions()?;
-        self.peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
+        self.submit.peer = match (text("TransferSocket"), text("TransferKey"), transfer) {
             (Some(socket), Some(key), Some(session)) => Some(Box::new(Peer {
                 address: socket,
                 session: Zeroizing::new(session.reveal().to_owned()),
@@ -87,7 +79,7 @@ impl Pool<'_> {
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;
         self.expect_proxies(&job);
         self.tokens(&job)?;
-        self.plugins = Plugins::of(self, &job, &plan, &machine.slot, self.release)?;
+        self.plugins = Plugins::of(self, &job, &plan, &machine.slot, self.submit.release)?;
         self.hooks = self.knobs.choose_hooks(&job.ad);
         let mut assignment = Assignment { job, machine, plan, scripts, starter };
         self.prepare_hook(Kind::BeforeTransfer, &mut assignment)?;
@@ -110,7 +102,7 @@ impl Pool<'_> {
             return Ok(None);
         };
         let claim = reconnect.claim_id().map_err(unusable)?;
-        self.claim_session = Some(claim.session_id().to_owned());
+        self.tie.session = Some(claim.session_id().to_owned());
         self.startd.add_session(Session::of_claim(&claim).map_err(unusable)?);
         Ok(Some(transfer.claim_id().map_err(unusable)?))
     }
@@ -124,17 +116,10 @@ impl Pool<'_> {
             tracing::info!("running as {} ({})", choice.name, choice.why);
         }
         let plan = plan::make(Inputs {
-            job,
-            knobs: self.knobs,
-            host: &self.host,
-            submitter: Some(account.ids.clone()),
-            account,
-            machine: &machine.slot,
             slot,
             environment: &self.environment,
-            stdio: [None, None, None],
-            unnamed_output: Stdio::Null,
             pool: true,
+            ..Inputs::new(job, self.knobs, &self.host, account, &machine.slot)
         })?;
         log_plan(&plan);
         Ok(plan)
@@ -143,7 +128,7 @@ impl Pool<'_> {
     /// Whether the shadow may name accounts of this machine, where TRUST_UID_DOMAIN doesn't say so of
     /// all: one on this machine, or one whose host's name is in UID_DOMAIN.
     pub(super) fn trusts_shadow(&self) -> bool {
-        let Some(host) = self.shadow_host else { return false };
+        let Some(host) = self.submit.host else { return false };
         if host.is_local && self.knobs.trust_local_uid_domain {
             return true;
         }
@@ -164,7 +149,7 @@ impl Pool<'_> {
     /// Has the input fetched, as soon as there is a sandbox for it.
     pub(super) fn fetch(&mut self, job: &Job, plan: &Plan) -> Result<(), Broken> {
         let Some(transfer) = &job.transfer else { return Ok(()) };
-        let peer = self.peer.clone().ok_or_else(|| {
+        let peer = self.submit.peer.clone().ok_or_else(|| {
             Failure::host(
                 Step::Input,
                 "the shadow offers no transfer of files: is SEC_ENABLE_MATCH_PASSWORD_AUTHENTICATION \
@@ -211,7 +196,7 @@ impl Pool<'_> {
                 }
                 Ok(other) => return Err(unexpected(&other).into()),
                 Err(Broken::Failed(failure)) if failure.step == Step::Input => {
-                    match self.guidance(failure, self.release)? {
+                    match self.guidance(failure, self.submit.release)? {
                         Advice::Start => return Ok(()),
                         Advice::Fetch => self.fetch(job, plan)?,
                     }

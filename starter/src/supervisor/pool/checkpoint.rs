@@ -81,7 +81,7 @@ impl Pool<'_> {
     pub(super) fn tell_reaped(&mut self) -> Result<(), Broken> {
         match &self.figures {
             Some(figures) => {
-                let reaped = figures.reaped(self.knobs, &self.ending, self.release);
+                let reaped = figures.reaped(self.knobs, &self.ending, self.submit.release);
                 self.update(reaped)
             }
             None => Ok(()),
@@ -135,7 +135,7 @@ impl Pool<'_> {
         pid: i32,
     ) -> Result<Option<Delivered>, Broken> {
         let Assignment { job, plan, .. } = assignment;
-        if self.peer.is_none() || job.transfer.is_none() {
+        if self.submit.peer.is_none() || job.transfer.is_none() {
             return Err(Failure::host(Step::Output, "this job's files are not moved").into());
         }
         let urls = match &checkpoint.destination {

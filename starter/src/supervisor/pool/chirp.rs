@@ -3,12 +3,16 @@
 use std::net::TcpListener;
 
 use classad::ClassAd;
+use zeroize::Zeroizing;
 
 use super::{Broken, Pool};
 use crate::failure::{Context, Step};
 use crate::job::Job;
+use crate::knobs::Knobs;
 use crate::parent::shadow::{Argument, Call, Remote};
-use crate::reach::chirp::{self, Answer, Client, Fault, Heard, Proxy, Request, Rights, Work};
+use crate::reach::chirp::{
+    self, Answer, Client, Delayed, Fault, Heard, Proxy, Request, Rights, Work,
+};
 
 /// Bytes of a file on their way at a time.
 const CHUNK: i64 = 64 * 1024;
@@ -17,26 +21,43 @@ const MOST_STRIDED: u64 = 1 << 20;
 /// Version of the protocol.
 const VERSION: i64 = 2;
 
+/// The job's chirp proxy, and what its clients have set.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// What the clients will show.
+    pub(super) cookie: Option<Zeroizing<String>>,
+    /// `None` while no job runs.
+    pub(super) proxy: Option<Proxy>,
+    /// Attributes that the job has set for the next report.
+    pub(super) delayed: Delayed,
+}
+
+impl Service {
+    pub(super) fn new(knobs: &Knobs) -> Self {
+        Self { cookie: None, proxy: None, delayed: Delayed::new(knobs) }
+    }
+}
+
 type Asked<T> = Result<Result<T, Fault>, Broken>;
 
 impl Pool<'_> {
     /// Takes over the socket that listens in the job's network.
     pub(super) fn begin_chirp(&mut self, job: &Job) -> Result<(), Broken> {
-        let Some(cookie) = self.cookie.take() else { return Ok(()) };
+        let Some(cookie) = self.chirp.cookie.take() else { return Ok(()) };
         if let Some(listener) = self.desk.files().pop() {
             let rights = Rights::new(&job.ad, self.knobs);
             let proxy = Proxy::new(TcpListener::from(listener), cookie, rights)
                 .at(Step::Internal, "the chirp proxy")?;
-            self.chirp = Some(proxy);
+            self.chirp.proxy = Some(proxy);
         }
         Ok(())
     }
 
     /// Gives each client that wants something its turn.
     pub(super) fn serve_chirp(&mut self, job: &Job) -> Result<(), Broken> {
-        let Some(mut proxy) = self.chirp.take() else { return Ok(()) };
+        let Some(mut proxy) = self.chirp.proxy.take() else { return Ok(()) };
         let served = self.serve_clients(&mut proxy, job);
-        self.chirp = Some(proxy);
+        self.chirp.proxy = Some(proxy);
         served
     }
 
@@ -133,14 +154,16 @@ impl Pool<'_> {
                 self.call(&Call::UserLog(&super::ads::generic(&text)), |_| Ok(()))?;
                 client.answer(0);
             }
-            Request::SetDelayed(name, text) => client.answer(self.delayed.set(&name, &text)),
-            Request::GetDelayed(name) => match self.delayed.get(&name, &job.without_private()) {
-                Some(text) => {
-                    client.answer(i64::try_from(text.len()).unwrap_or(i64::MAX));
-                    client.send(text.as_bytes());
+            Request::SetDelayed(name, text) => client.answer(self.chirp.delayed.set(&name, &text)),
+            Request::GetDelayed(name) => {
+                match self.chirp.delayed.get(&name, &job.without_private()) {
+                    Some(text) => {
+                        client.answer(i64::try_from(text.len()).unwrap_or(i64::MAX));
+                        client.send(text.as_bytes());
+                    }
+                    None => client.answer(Fault::DoesntExist.number()),
                 }
-                None => client.answer(Fault::DoesntExist.number()),
-            },
+            }
             Request::Version => client.answer(VERSION),
         }
         Ok(())

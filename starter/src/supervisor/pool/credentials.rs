@@ -22,6 +22,17 @@ use crate::parent::startd::Proxy;
 /// Most tokens of a job.
 const MAX_TOKENS: usize = 256;
 
+/// What the job holds that is renewed while it runs.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// The name of the job's proxy in the sandbox.
+    pub(super) proxy: Option<String>,
+    /// How many newer ones are being put in its place.
+    pub(super) placing: usize,
+    /// When its tokens are to be fetched again.
+    pub(super) due: Option<Instant>,
+}
+
 type Tokens = Vec<(String, Zeroizing<Vec<u8>>)>;
 
 impl Pool<'_> {
@@ -38,7 +49,7 @@ impl Pool<'_> {
             other => return Err(unexpected(&other).into()),
         }
         tracing::info!("tokens of {} are in the sandbox", job.credentials.services.join(", "));
-        self.tokens_due = self.next_tokens();
+        self.credentials.due = self.next_tokens();
         Ok(())
     }
 
@@ -49,10 +60,10 @@ impl Pool<'_> {
 
     /// Renews them when it is time. What goes wrong is said; the job has its old ones.
     pub(super) fn renew_tokens(&mut self, job: &Job) -> Result<(), Broken> {
-        if self.tokens_due.is_none_or(|due| due > Instant::now()) {
+        if self.credentials.due.is_none_or(|due| due > Instant::now()) {
             return Ok(());
         }
-        self.tokens_due = self.next_tokens();
+        self.credentials.due = self.next_tokens();
         match self.fetch_tokens(job) {
             Ok(tokens) => self.desk.order(&Order::Renew(Placed::Tokens(tokens)))?,
             Err(Broken::Failed(failure)) => tracing::warn!("tokens aren't renewed: {failure}"),
@@ -65,21 +76,21 @@ impl Pool<'_> {
     pub(super) fn expect_proxies(&mut self, job: &Job) {
         let name = job.credentials.proxy.as_ref().and_then(|path| path.file_name());
         let name = name.filter(|_| job.transfer.is_some());
-        self.proxy = name.map(|name| name.to_string_lossy().into_owned());
+        self.credentials.proxy = name.map(|name| name.to_string_lossy().into_owned());
     }
 
     pub(super) fn place_proxy(&mut self, proxy: &Proxy) -> Result<(), Failure> {
-        let Some(name) = self.proxy.clone() else {
+        let Some(name) = self.credentials.proxy.clone() else {
             tracing::warn!("a proxy came for a job that has none here");
             self.startd.proxy_is_placed(false);
             return Ok(());
         };
-        self.proxies += 1;
+        self.credentials.placing += 1;
         self.desk.order(&Order::Place(Placed::Proxy(name, proxy.0.clone())))
     }
 
     pub(super) fn proxy_is_placed(&mut self, end: Option<Failure>) {
-        self.proxies -= 1;
+        self.credentials.placing -= 1;
         self.startd.proxy_is_placed(end.is_none());
         match end {
             None => tracing::info!("a newer proxy is in its place"),
@@ -89,7 +100,7 @@ impl Pool<'_> {
 
     fn fetch_tokens(&mut self, job: &Job) -> Result<Tokens, Broken> {
         let allowed = self.knobs.allow_oauth_without_encryption && !self.host.privileged;
-        let encrypted = self.shadow.as_ref().is_some_and(Shadow::is_encrypted);
+        let encrypted = self.line.shadow.as_ref().is_some_and(Shadow::is_encrypted);
         if !encrypted && !allowed {
             return Err(failure(
                 "the connection with the shadow isn't encrypted, over which no token is sent: set \

@@ -25,7 +25,7 @@ impl Pool<'_> {
             && !rest.is_zero()
         {
             self.wait(Some(Instant::now() + rest.min(LOOK)))?;
-            if let Some(lost) = self.lost.take() {
+            if let Some(lost) = self.line.lost.take() {
                 return Err(lost.into());
             }
             self.stop_if_asked()?;

@@ -58,7 +58,7 @@ impl Pool<'_> {
                 break;
             }
             self.present()?;
-            let Some(peer) = self.peer.clone() else { return Ok(None) };
+            let Some(peer) = self.submit.peer.clone() else { return Ok(None) };
             let destination = Destination::Shadow(peer, Box::new(output.clone()));
             self.stage = Stage::Delivering;
             self.desk.order(&Order::Deliver(destination))?;
@@ -122,7 +122,7 @@ impl Pool<'_> {
                 err.is_some() && out != err && !job.streams[2],
             ],
             program: name.filter(|_| transfer.executable),
-            hidden: self.proxy.iter().map(Into::into).collect(),
+            hidden: self.credentials.proxy.iter().map(Into::into).collect(),
             earlier: job.spooled.iter().map(Into::into).collect(),
             preserve_paths: transfer.preserve_paths,
             is_final: true,

@@ -26,6 +26,8 @@ const RENEWALS: u32 = 3;
 pub(super) struct Tie {
     /// How long a job goes on without a shadow; `None`: not at all.
     lease: Option<Duration>,
+    /// The name of the claim's session.
+    pub(super) session: Option<String>,
     /// Whether a job that is made to end still has something that only a shadow can take.
     output_of_evicted: bool,
     /// The last answer.
@@ -62,7 +64,7 @@ impl Pool<'_> {
     /// The job is about to begin: from now on it isn't given up at once. `starter` is what the shadow
     /// was told of this starter.
     pub(super) fn tie(&mut self, job: &Job, starter: &ClassAd) {
-        let Some((lease, session)) = job.lease.zip(self.claim_session.clone()) else { return };
+        let Some((lease, session)) = job.lease.zip(self.tie.session.clone()) else { return };
         self.tie.lease = Some(lease);
         let when = job.transfer.as_ref().map(|transfer| transfer.when);
         self.tie.output_of_evicted = when == Some(When::ExitOrEvict);
@@ -77,15 +79,14 @@ impl Pool<'_> {
 
     /// The connection with the shadow is of no more use. An error if the job doesn't go on without.
     pub(super) fn lose(&mut self, lost: Lost) -> Result<(), Broken> {
-        self.lost = None;
+        self.line.lost = None;
         if self.is_away() {
             return Ok(());
         }
         let lease = self.tie.lease.filter(|_| self.is_worth_waiting());
         let (Some(lease), Some(heard)) = (lease, self.tie.heard) else { return Err(lost.into()) };
         // A shadow that is there still, but isn't heard any more, learns of it in this way.
-        self.shadow = None;
-        self.answered = false;
+        self.line.replace(None);
         let since = Instant::now();
         let until = heard + lease;
         tracing::warn!(
@@ -111,7 +112,7 @@ impl Pool<'_> {
 
     /// Takes note of a loss and of the end of a lease.
     pub(super) fn keep(&mut self) -> Result<(), Broken> {
-        if let Some(lost) = self.lost.take() {
+        if let Some(lost) = self.line.lost.take() {
             self.lose(lost)?;
         }
         let Some(away) = self.tie.away else { return Ok(()) };
@@ -143,7 +144,7 @@ impl Pool<'_> {
     /// Takes note of a shadow that has come back.
     pub(super) fn meet(&mut self, newcomer: Newcomer) -> Result<(), Failure> {
         if !self.is_away() {
-            self.lost = Some(Lost("another shadow takes over".to_owned()));
+            self.line.lost = Some(Lost("another shadow takes over".to_owned()));
         }
         self.tie.newcomer = Some(newcomer);
         // It is the last one's transfer, and may take until somebody notices.
@@ -172,15 +173,13 @@ impl Pool<'_> {
     fn take_over(&mut self, newcomer: Newcomer) -> Result<(), Broken> {
         let Newcomer { shadow, ad } = newcomer;
         let text = |name: &str| ad.eval_string(name);
-        self.lost = None;
-        self.answered = false;
-        self.shadow = Some(shadow);
+        self.line.replace(Some(shadow));
         if let Some(away) = self.tie.away.take() {
             let time = away.since.elapsed().as_secs();
             tracing::info!("Recovered connection to shadow after {time} seconds");
         }
         self.tie.hear();
-        if let Some(proxy) = &mut self.chirp {
+        if let Some(proxy) = &mut self.chirp.proxy {
             proxy.forget();
         }
         if let Some(address) = text("ShadowIpAddr") {
@@ -188,10 +187,10 @@ impl Pool<'_> {
         }
         let version = text("ShadowVersion");
         if let Some(release) = version.as_deref().and_then(Release::parse) {
-            self.release = Some(release);
+            self.submit.release = Some(release);
         }
         let sessions = self.once(&Call::Sessions, &SessionTexts::read)?.map(|(_, both)| both);
-        if let Some(peer) = &mut self.peer {
+        if let Some(peer) = &mut self.submit.peer {
             if let Ok([_, transfer]) = sessions {
                 let claim = transfer.claim_id().map_err(super::assignment::unusable)?;
                 peer.session = Zeroizing::new(claim.reveal().to_owned());

@@ -7,11 +7,12 @@ use condor_cedar::{Error, Reader};
 use nix::sys::signal::Signal;
 
 use super::ending::How;
+use super::line::unasked;
 use super::streams::Streamed;
 use super::{Broken, Pool, Stage, complain};
 use crate::failure::{Failure, Step};
 use crate::launcher::message::{Order, Report};
-use crate::parent::shadow::{Answer, Call, Lost, Shadow};
+use crate::parent::shadow::{Answer, Call, Lost};
 use crate::parent::startd::Asked;
 use crate::reach::chirp::Proxy;
 use crate::report::events::Event;
@@ -35,10 +36,10 @@ impl Pool<'_> {
             if !self.runs() {
                 self.present()?;
             }
-            if let Some(lost) = self.lost.take() {
+            if let Some(lost) = self.line.lost.take() {
                 return Err(lost.into());
             }
-            self.shadow.as_mut().ok_or_else(nobody)?.send(call)?;
+            self.line.shadow.as_mut().ok_or_else(nobody)?.send(call)?;
             return Ok(T::default());
         }
         self.try_call(call, read)?.map_err(|errno| {
@@ -80,20 +81,20 @@ impl Pool<'_> {
         call: &Call<'_>,
         read: &impl Fn(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<Result<(i64, T), i64>, Broken> {
-        if let Some(lost) = self.lost.take() {
+        if let Some(lost) = self.line.lost.take() {
             return Err(lost.into());
         }
-        let shadow = self.shadow.as_mut().ok_or_else(nobody)?;
+        let shadow = self.line.shadow.as_mut().ok_or_else(nobody)?;
         if shadow.step()? {
             return Err(unasked().into());
         }
         shadow.send(call)?;
         tracing::debug!("asked the shadow for {}", call.name());
-        self.asked = true;
+        self.line.asked = true;
         let answered = self.answer(call);
-        self.asked = false;
+        self.line.asked = false;
         answered?;
-        let message = self.shadow.as_ref().ok_or_else(nobody)?.message();
+        let message = self.line.shadow.as_ref().ok_or_else(nobody)?.message();
         let answer = Answer::read(message, call, read);
         self.tie.hear();
         match answer {
@@ -118,8 +119,8 @@ impl Pool<'_> {
         let usual = u64::try_from(self.knobs.starter_upload_timeout).unwrap_or(0);
         let mut patience = Duration::from_secs(usual.max(1));
         let mut hurry = false;
-        while !std::mem::take(&mut self.answered) {
-            if let Some(lost) = self.lost.take() {
+        while !std::mem::take(&mut self.line.answered) {
+            if let Some(lost) = self.line.lost.take() {
                 return Err(lost.into());
             }
             if !hurry && self.ending.how == Some(How::Hard) {
@@ -142,7 +143,9 @@ impl Pool<'_> {
             match self.desk.report() {
                 Some(Report::Failed(failure)) => return Err(failure.into()),
                 // Of the first event the caller wants to know.
-                Some(Report::Placed(end)) if self.proxies > 0 => self.proxy_is_placed(end),
+                Some(Report::Placed(end)) if self.credentials.placing > 0 => {
+                    self.proxy_is_placed(end)
+                }
                 Some(Report::Appended(end)) if self.figures.is_some() => complain(end),
                 Some(Report::Plugins(told)) => self.plugins_told(&told),
                 Some(report) => return Ok(report),
@@ -167,14 +170,12 @@ impl Pool<'_> {
     ) -> Result<(), Failure> {
         // A job that is gone needs no killing.
         let kill = self.ending.kill_at.filter(|_| matches!(self.stage, Stage::Running(_)));
-        let chirp = self.chirp.as_ref().filter(|_| streams);
+        let chirp = self.chirp.proxy.as_ref().filter(|_| streams);
         let chirp_due = chirp.and_then(Proxy::due);
         let until = [until, self.startd.due(), kill, self.tie.end(), chirp_due, self.visits.due()];
         let until = until.into_iter().flatten().min();
         let mut sources = self.startd.sources();
-        if self.lost.is_none() && !self.answered {
-            sources.extend(self.shadow.as_ref().map(Shadow::source));
-        }
+        sources.extend(self.line.source());
         if streams {
             sources.extend(self.streams.iter().map(Streamed::source));
             sources.extend(chirp.into_iter().flat_map(Proxy::sources));
@@ -198,16 +199,7 @@ impl Pool<'_> {
                 _ => Asked::Soft(None),
             })?;
         }
-        if self.lost.is_none()
-            && !self.answered
-            && let Some(shadow) = &mut self.shadow
-        {
-            match shadow.step() {
-                Ok(true) if !self.asked => self.lost = Some(unasked()),
-                Ok(answered) => self.answered = answered,
-                Err(lost) => self.lost = Some(lost),
-            }
-        }
+        self.line.step();
         self.act()
     }
 
@@ -275,11 +267,6 @@ impl Pool<'_> {
 /// There is no shadow just now.
 fn nobody() -> Lost {
     Lost("it is away".to_owned())
-}
-
-/// What a shadow says then would be taken for the answer to the next request.
-fn unasked() -> Lost {
-    Lost("it spoke without being asked".to_owned())
 }
 
 /// An errno of the shadow.

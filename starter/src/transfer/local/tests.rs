@@ -14,7 +14,7 @@ use super::*;
 use crate::failure::Disposition;
 use crate::job::Job;
 use crate::knobs::Knobs;
-use crate::plan::{Account, Host, InputFile, Inputs, Stdio};
+use crate::plan::{Account, Host, InputFile, Inputs};
 use crate::sys::privilege::Ids;
 use crate::transfer::alone::{self, as_root_and_nobody, nobody};
 
@@ -38,28 +38,21 @@ impl Place {
             home.display()
         );
         let job = Job::from_ad(ClassAd::parse_old(text.as_str()).unwrap(), Path::new("/"), None);
-        let plan = crate::plan::make(Inputs {
-            job: &job.unwrap(),
-            knobs: &Knobs::from_text(&format!("EXECUTE = {}", dir.path().display())),
-            host: &Host {
-                privileged: true,
-                user_namespaces: true,
-                numbers_by_namespace: true,
-                scopes: true,
-                cgroups: crate::host::cgroups::Cgroups::None("none here".into()),
-                pid: 7,
-                name: "n".into(),
-            },
-            account: Account { name: "me".into(), ids, home: "/".into() },
-            machine: &ClassAd::new(),
-            slot: "slot1",
-            environment: &[],
-            stdio: [None, None, None],
-            unnamed_output: Stdio::Null,
-            pool: false,
-            submitter: None,
-        })
-        .unwrap();
+        let host = Host {
+            privileged: true,
+            user_namespaces: true,
+            numbers_by_namespace: true,
+            scopes: true,
+            cgroups: crate::host::cgroups::Cgroups::None("none here".into()),
+            pid: 7,
+            name: "n".into(),
+        };
+        let account = Account { name: "me".into(), ids, home: "/".into() };
+        let job = job.unwrap();
+        let knobs = Knobs::from_text(&format!("EXECUTE = {}", dir.path().display()));
+        let machine = ClassAd::new();
+        let inputs = Inputs::new(&job, &knobs, &host, account, &machine);
+        let plan = crate::plan::make(Inputs { submitter: None, ..inputs }).unwrap();
         let sandbox = plan.sandbox.path();
         fs::create_dir_all(&sandbox).unwrap();
         Self { _dir: dir, home, sandbox, plan }

@@ -25,7 +25,7 @@ use crate::launcher::place::Placed;
 use crate::parent::file::FileParent;
 use crate::parent::schedd::Queue;
 use crate::parent::startd::{Asked, Startd};
-use crate::plan::{self, AccountChoice, Host, Inputs, Plan, Stdio};
+use crate::plan::{self, AccountChoice, Host, Inputs, Plan};
 use crate::report::events::Event;
 
 /// How often the clock is looked at, which may be set while a job waits for its time.
@@ -155,17 +155,10 @@ impl Local<'_> {
         };
         let account = run_as::account(&choice, self.host.privileged)?;
         let plan = plan::make(Inputs {
-            job,
-            knobs: self.knobs,
-            host: &self.host,
-            submitter: Some(account.ids.clone()),
-            account,
-            machine: &ClassAd::new(),
             slot: "",
             environment: &self.environment,
-            stdio: [None, None, None],
-            unnamed_output: Stdio::Null,
             pool: true,
+            ..Inputs::new(job, self.knobs, &self.host, account, &ClassAd::new())
         })?;
         tracing::info!("isolation: {}", plan.applied().join(" "));
         for item in &plan.not_applied {

@@ -1,112 +1,33 @@
-//! What the shadow and the startd are told, as ads (23.9.6 and 25.14.1).
+//! What a job takes, from its start to its end: what the shadow and the startd are told of it.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use base64ct::{Base64, Encoding};
 use classad::{ClassAd, Expr};
 
-use crate::failure::{Failure, Step};
-use crate::hooks::{End, Ran};
+use super::super::ending::Ending;
+use super::super::monitors;
+use super::{NO_PROMISE, SLACK, SLOT_AD, number, promise};
+use crate::failure::Failure;
 use crate::knobs::Knobs;
 use crate::launcher::message::{Ended, Status};
 use crate::parent::startd::Release;
 use crate::plan::Plan;
-use crate::report::ad::{exit, isolation, seconds};
+use crate::report::ad::{exit, seconds};
 use crate::report::{Disk, Sample};
-use crate::{abilities, version};
-
-use super::super::memory;
-use super::ending::Ending;
-use super::monitors;
-
-/// Longest time between two updates that is promised, as a multiple of the usual one: updates may
-/// take a tenth of the time.
-const SLACK: i64 = 10;
-/// The promise of no further update.
-const NO_PROMISE: i64 = -1;
+use crate::supervisor::memory;
 
 /// How far back "recent" reaches: STATISTICS_WINDOW_SECONDS of HTCondor.
 const WINDOW: Duration = Duration::from_secs(1200);
 /// The kernel counts bytes; of requests to disks it keeps no count for a process. A page is the least.
 const BLOCK: u64 = 4096;
 
-/// First release whose shadow wants the whole ad of the slot.
-const SLOT_AD: Release = Release(24, 1);
 /// First release whose shadow has no use for `ToE`.
 const NO_TOE: Release = Release(24, 1);
 
-/// Attributes of the slot that describe what the job gets of a resource.
-fn resources(slot: &ClassAd) -> Vec<String> {
-    let list = slot.eval_string("MachineResources").unwrap_or_default();
-    list.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-/// Who this starter is (`register_starter_info`).
-pub(super) fn starter(
-    slot: &ClassAd,
-    address: &str,
-    scratch: &Path,
-    knobs: &Knobs,
-    shadow: Option<Release>,
-) -> ClassAd {
-    let mut ad = ClassAd::new();
-    ad.insert_value("StarterIpAddr", address.to_owned());
-    ad.insert_value("MyAddress", address.to_owned());
-    ad.insert_value("CondorVersion", version::CONDOR_VERSION);
-    ad.insert_value("CondorPlatform", version::CONDOR_PLATFORM);
-    ad.insert_value("HasReconnect", abilities::RECONNECT);
-    ad.insert_value("UidDomain", knobs.uid_domain.clone());
-    ad.insert_value("FileSystemDomain", knobs.filesystem_domain.clone());
-    ad.insert_value("CondorScratchDir", scratch.to_string_lossy().into_owned());
-    let mut names: Vec<String> =
-        ["Name", "Machine", "MachineResources"].map(str::to_owned).to_vec();
-    for resource in resources(slot) {
-        names.push(format!("Assigned{resource}"));
-        names.push(format!("Available{resource}"));
-        names.push(resource);
-    }
-    copy(&mut ad, slot, &names);
-    if shadow.is_some_and(|release| release >= SLOT_AD) {
-        ad.insert("SlotAd", slot.without_private());
-    }
-    ad
-}
-
-/// The first update: what the slot has set aside for the job.
-pub(super) fn provisioned(slot: &ClassAd, plan: &Plan) -> ClassAd {
-    let mut ad = ClassAd::new();
-    let resources = resources(slot);
-    for resource in resources.iter().filter(|name| !name.eq_ignore_ascii_case("swap")) {
-        if let Some(amount) = slot.get(resource) {
-            ad.insert(format!("{resource}Provisioned").as_str(), amount.clone());
-        }
-        copy(&mut ad, slot, &[format!("Assigned{resource}")]);
-    }
-    if !resources.is_empty() {
-        ad.insert_value("ProvisionedResources", resources.join(" "));
-    }
-    isolation(&mut ad, plan);
-    promise(&mut ad, NO_PROMISE);
-    ad
-}
-
-fn copy(to: &mut ClassAd, from: &ClassAd, names: &[String]) {
-    for name in names {
-        if let Some((name, value)) = from.get_entry(name) {
-            to.insert(name.clone(), value.clone());
-        }
-    }
-}
-
-fn promise(ad: &mut ClassAd, seconds: i64) {
-    ad.insert_value("_condor_JOBINFO_MAXINTERVAL", seconds);
-}
-
 /// What is known of the job once its program has started.
 #[derive(Clone, Debug)]
-pub(super) struct Figures {
+pub(in crate::supervisor::pool) struct Figures {
     pid: i32,
     /// Whether the shadow knows what came with 24.1 and after.
     modern: bool,
@@ -117,7 +38,7 @@ pub(super) struct Figures {
     /// What ended runs used: the job was started again after a checkpoint.
     earlier: Sample,
     /// Whether it is suspended.
-    pub(super) suspended: bool,
+    pub(in crate::supervisor::pool) suspended: bool,
     /// The last look at its processes, with the largest memory so far.
     sample: Sample,
     /// The looks of the last minutes.
@@ -127,14 +48,14 @@ pub(super) struct Figures {
     /// What the startd's monitors measure of the slot's resources.
     monitored: ClassAd,
     /// The revision of its root, where that is known.
-    pub(super) root_revision: Option<String>,
+    pub(in crate::supervisor::pool) root_revision: Option<String>,
     /// The end, and when that was.
     ended: Option<(Ended, Instant)>,
 }
 
 impl Figures {
     /// Of a program that has just started.
-    pub(super) fn new(pid: i32, shadow: Option<Release>) -> Self {
+    pub(in crate::supervisor::pool) fn new(pid: i32, shadow: Option<Release>) -> Self {
         Self {
             pid,
             modern: shadow.is_some_and(|release| release >= SLOT_AD),
@@ -153,7 +74,7 @@ impl Figures {
     }
 
     /// The job was started again, as this process.
-    pub(super) fn again(&mut self, pid: i32) {
+    pub(in crate::supervisor::pool) fn again(&mut self, pid: i32) {
         self.pid = pid;
         self.started = SystemTime::now();
         self.run = Instant::now();
@@ -163,7 +84,7 @@ impl Figures {
     }
 
     /// A look at the running job. Memory is reported at its largest, and CPU time never shrinks.
-    pub(super) fn look(&mut self, sample: Sample, disk: Disk) {
+    pub(in crate::supervisor::pool) fn look(&mut self, sample: Sample, disk: Disk) {
         let before = self.sample;
         self.sample = Sample {
             processes: sample.processes,
@@ -185,12 +106,16 @@ impl Figures {
     }
 
     /// A look at the slot by the startd, if it has taken one.
-    pub(super) fn monitor(&mut self, snapshot: &[u8], resources: &BTreeSet<String>) {
+    pub(in crate::supervisor::pool) fn monitor(
+        &mut self,
+        snapshot: &[u8],
+        resources: &BTreeSet<String>,
+    ) {
         self.monitored.update(&monitors::usage(snapshot, resources));
     }
 
     /// The end, with the kernel's own figures.
-    pub(super) fn end(&mut self, ended: Ended, disk: Disk) {
+    pub(in crate::supervisor::pool) fn end(&mut self, ended: Ended, disk: Disk) {
         let peak = ended.usage.peak_memory_kib;
         let sample = Sample {
             processes: 0,
@@ -208,7 +133,7 @@ impl Figures {
     }
 
     /// Process number of the job's main process on the machine.
-    pub(super) fn pid(&self) -> i32 {
+    pub(in crate::supervisor::pool) fn pid(&self) -> i32 {
         self.pid
     }
 
@@ -218,13 +143,18 @@ impl Figures {
     }
 
     /// What becomes of the job if it was killed for its memory; `asked`: it was to end anyway.
-    pub(super) fn out_of_memory(&self, plan: &Plan, knobs: &Knobs, asked: bool) -> Option<Failure> {
+    pub(in crate::supervisor::pool) fn out_of_memory(
+        &self,
+        plan: &Plan,
+        knobs: &Knobs,
+        asked: bool,
+    ) -> Option<Failure> {
         let (ended, _) = self.ended.as_ref()?;
         memory::failure(ended, plan, knobs, asked)
     }
 
     /// An update while the job runs, and the first one after its end.
-    pub(super) fn running(&self, knobs: &Knobs) -> ClassAd {
+    pub(in crate::supervisor::pool) fn running(&self, knobs: &Knobs) -> ClassAd {
         let mut ad = self.common(knobs);
         ad.insert_value("JobState", if self.suspended { "Suspended" } else { "Running" });
         promise(&mut ad, knobs.starter_update_interval.saturating_mul(SLACK));
@@ -232,7 +162,7 @@ impl Figures {
     }
 
     /// The same, with the account of the end that a shadow of 23 makes an event of.
-    pub(super) fn reaped(
+    pub(in crate::supervisor::pool) fn reaped(
         &self,
         knobs: &Knobs,
         ending: &Ending,
@@ -249,7 +179,7 @@ impl Figures {
     }
 
     /// The report of the end.
-    pub(super) fn exited(&self, knobs: &Knobs) -> ClassAd {
+    pub(in crate::supervisor::pool) fn exited(&self, knobs: &Knobs) -> ClassAd {
         let mut ad = self.common(knobs);
         ad.insert_value("JobState", "Exited");
         if let Some((ended, at)) = &self.ended {
@@ -261,22 +191,22 @@ impl Figures {
     }
 
     /// The report of an end after which the job goes on, with what it has saved.
-    pub(super) fn saved(&self, knobs: &Knobs, number: i64) -> ClassAd {
+    pub(in crate::supervisor::pool) fn saved(&self, knobs: &Knobs, number: i64) -> ClassAd {
         let mut ad = self.exited(knobs);
         ad.insert_value("CheckpointNumber", number);
         if let Some((_, at)) = &self.ended {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let then = now.saturating_sub(at.elapsed());
-            ad.insert_value("JobLastCheckpointTime", self::number(then.as_secs()));
+            ad.insert_value("JobLastCheckpointTime", super::number(then.as_secs()));
             let run = at.duration_since(self.run).as_secs();
-            ad.insert_value("NewlyCommittedTime", self::number(run));
+            ad.insert_value("NewlyCommittedTime", super::number(run));
         }
         promise(&mut ad, knobs.starter_update_interval.saturating_mul(SLACK));
         ad
     }
 
     /// What goes along with the last words.
-    pub(super) fn last(&self) -> ClassAd {
+    pub(in crate::supervisor::pool) fn last(&self) -> ClassAd {
         let mut ad = ClassAd::new();
         self.space(&mut ad);
         ad.insert_value("CpusUsage", self.cpus());
@@ -356,10 +286,6 @@ impl Figures {
     }
 }
 
-fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
 /// The ticket of execution of a job that ended by itself.
 fn ticket(status: Status) -> ClassAd {
     let mut ad = ClassAd::new();
@@ -379,87 +305,6 @@ fn ticket(status: Status) -> ClassAd {
         }
     }
     ad
-}
-
-/// An event for the user's log.
-fn event(name: &str, number: i64) -> ClassAd {
-    let mut ad = ClassAd::new();
-    ad.insert_value("MyType", name);
-    ad.insert_value("EventTypeNumber", number);
-    ad.insert_value(
-        "EventTime",
-        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
-    );
-    ad
-}
-
-/// `GenericEvent`: a line that the job wants to see there.
-pub(super) fn generic(text: &str) -> ClassAd {
-    let mut ad = event("GenericEvent", 8);
-    ad.insert_value("Info", text);
-    ad
-}
-
-/// `RemoteErrorEvent`: something went wrong here, and what is to become of the job.
-pub(super) fn error(failure: &Failure, code: i32, subcode: i32) -> ClassAd {
-    let mut ad = event("RemoteErrorEvent", 21);
-    ad.insert_value("Daemon", "starter");
-    ad.insert_value("ErrorMsg", failure.message.clone());
-    ad.insert_value("HoldReasonCode", i64::from(code));
-    ad.insert_value("HoldReasonSubCode", i64::from(subcode));
-    ad
-}
-
-/// The same event where the job goes on: a message for the user.
-pub(super) fn notice(message: String) -> ClassAd {
-    let mut ad = error(&Failure::host(Step::Hook, message), 0, 0);
-    ad.insert_value("CriticalError", 0);
-    ad
-}
-
-/// `DiagnosticResult`: what a diagnostic has found.
-pub(super) fn diagnostic(name: &str, ran: &Ran) -> ClassAd {
-    let mut ad = ClassAd::new();
-    ad.insert_value("EventType", "DiagnosticResult");
-    ad.insert_value("Diagnostic", name.to_owned());
-    let result = match ran.end {
-        End::Ended(status) => {
-            ad.insert_value("Contents", Base64::encode_string(&ran.output));
-            ad.insert_value("ExitStatus", i64::from(status.wait()));
-            "Completed"
-        }
-        End::Unregistered => "Error - Unregistered",
-        End::Missing => "Error - specified path does not exist",
-        End::TimedOut => "Error - Timed Out",
-        End::TooMuch => "Error - wrote too much",
-        End::NotExecuted(_) => "Error - could not be executed",
-    };
-    ad.insert_value("Result", result);
-    ad
-}
-
-/// `ActivationExecutionExit`: the job's processes are gone, output comes next.
-pub(super) fn execution_exit() -> ClassAd {
-    let mut ad = ClassAd::new();
-    ad.insert_value("EventType", "ActivationExecutionExit");
-    ad
-}
-
-/// `SuccessfulCheckpoint` or `FailedCheckpoint`.
-pub(super) fn checkpoint(event: &str, number: i64) -> ClassAd {
-    let mut ad = ClassAd::new();
-    ad.insert_value("EventType", event);
-    ad.insert_value("CheckpointNumber", number);
-    ad
-}
-
-/// Why the job was made to end, where it was.
-pub(super) fn vacated(ad: &mut ClassAd, ending: &Ending) {
-    if let Some(why) = &ending.why {
-        ad.insert_value("VacateReason", why.text.clone());
-        ad.insert_value("VacateReasonCode", i64::from(why.code));
-        ad.insert_value("VacateReasonSubCode", i64::from(why.subcode));
-    }
 }
 
 #[cfg(test)]
@@ -491,29 +336,5 @@ mod tests {
         let ad = figures.exited(&knobs);
         assert_eq!(ad.eval("RemoteUserCpu"), classad::Value::Real(8.0));
         assert_eq!(ad.eval_i64("ResidentSetSize"), Some(300));
-    }
-
-    #[test]
-    fn the_shadow_learns_what_the_slot_has() {
-        let slot = ClassAd::parse_old(
-            "Name = \"slot1_1@here\"\nCpus = 2\nMemory = 64\nTokens = 3\nSecret = 1\n\
-             AssignedTokens = \"a,b,c\"\nAvailableTokens = { Tokens_d }\n\
-             MachineResources = \"Cpus Memory Tokens\"\nClaimId = \"x#1#y\"\n",
-        )
-        .unwrap();
-        let knobs = Knobs::from_text("UID_DOMAIN = here\n");
-        for (release, nested) in [(Release(23, 9), false), (Release(25, 14), true)] {
-            let scratch = Path::new("/execute/dir_1");
-            let ad = starter(&slot, "<127.0.0.1:1>", scratch, &knobs, Some(release));
-            for (name, value) in
-                [("Cpus", "2"), ("Memory", "64"), ("Tokens", "3"), ("AssignedTokens", "\"a,b,c\"")]
-            {
-                assert_eq!(ad.get(name).unwrap().to_string(), value, "{name}");
-            }
-            assert!(ad.contains("AvailableTokens") && !ad.contains("Secret"));
-            assert_eq!(ad.eval_string("Name").as_deref(), Some("slot1_1@here"));
-            assert_eq!(ad.contains("SlotAd"), nested);
-            assert!(!ad.to_old_string().contains("x#1#y"), "the claim's secret is told");
-        }
     }
 }
