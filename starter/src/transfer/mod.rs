@@ -21,7 +21,7 @@ pub(crate) use plugins::{
     Found as PluginFound, Loudness, Probe as PluginProbe, Rooms, Settings as PluginSettings, Told,
 };
 pub(crate) use process::Entrance;
-pub(crate) use remote::{Contents, Core, Delivered, Input, Output, Peer, Reach, Stats, Targets};
+pub(crate) use remote::{Contents, Core, Delivered, Input, Output, Peer, Stats, Targets};
 
 use crate::failure::Failure;
 use crate::plan::Plan;

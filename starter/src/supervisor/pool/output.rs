@@ -11,7 +11,7 @@ use crate::job::{Job, When};
 use crate::launcher::message::{Order, Report, Status};
 use crate::parent::startd::Release;
 use crate::plan::Plan;
-use crate::transfer::{Core, Delivered, Destination, Output, Reach};
+use crate::transfer::{Core, Delivered, Destination, Output};
 
 /// First release that brings the standard files of every job that failed.
 const FAILURE_FILES: Release = Release(24, 1);
@@ -131,8 +131,6 @@ impl Pool<'_> {
                 name: format!("core.{}.{}", job.cluster, job.proc).into(),
             }),
             contents: contents(job, plan),
-            // As far as the job could see, with its own rights.
-            reach: Reach::Account,
             urls: plugins::targets(job),
             plugins: self.plugins.settings.clone(),
         }

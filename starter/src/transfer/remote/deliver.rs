@@ -165,10 +165,8 @@ impl Sender<'_> {
         (name, file): (String, File),
     ) -> Result<(), Failure> {
         let stat = fstat(&file).at(Step::Output, "list of a checkpoint")?;
-        let what = self.what;
-        let (dest, sandbox) = (name.as_bytes(), &what.sandbox);
-        let reach = what.reach;
-        let source = Source { top, sandbox, dir: None, name: dest, path: dest, reach, link: false };
+        let dest = name.as_bytes();
+        let source = Source { top, dir: None, name: dest, path: dest, link: false };
         self.head(item::FILE, dest)?;
         self.file(dest, source, file, &stat)
     }
@@ -290,7 +288,6 @@ impl Sender<'_> {
                 libc::EISDIR,
                 "Is a directory- Transfer of symlinks to directories is not supported.",
             ),
-            Why::Outside => held(libc::EXDEV, "it is not in the sandbox"),
             Why::Deep => held(libc::ELOOP, "directories are nested too deep: send an archive"),
             Why::Nameless => held(libc::EINVAL, "it names no file in the sandbox"),
         };

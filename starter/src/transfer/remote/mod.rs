@@ -124,8 +124,6 @@ pub(crate) struct Output {
     pub(crate) core: Option<Core>,
     /// What is recorded of the sandbox first, and sent with the rest.
     pub(crate) contents: Option<Contents>,
-    /// How far links may lead.
-    pub(crate) reach: Reach,
     /// What goes to URLs.
     pub(crate) urls: Targets,
     /// How that is done; `None`: nothing goes there.
@@ -139,15 +137,6 @@ pub(crate) struct Core {
     pub(crate) found: Vec<OsString>,
     /// As it is sent: `core.<cluster>.<proc>`.
     pub(crate) name: OsString,
-}
-
-/// Where output may be found, always with the rights of the job's account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Reach {
-    /// In the sandbox only: the job may see other files elsewhere than this process does.
-    Sandbox,
-    /// Wherever a link or an absolute path leads, as HTCondor has it.
-    Account,
 }
 
 /// What was delivered.

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, renameat, statat};
 
+use super::Core;
 use super::source::Source;
 use super::walk::{Item, Visit, Walk, Wanted, Why, kind, push};
-use super::{Core, Reach};
 use crate::failure::{Context, Failure, Step};
 use crate::transfer::Catalogue;
 use crate::transfer::names::{self, STANDARD};
@@ -85,9 +85,6 @@ impl Walk<'_> {
             self.path.insert(0, b'/');
         }
         let climbs = parts.iter().any(|part| part == b"..");
-        if absolute && self.what.reach == Reach::Sandbox {
-            return self.fails(Why::Outside, visit);
-        }
         if parts.last().is_some_and(|last| last == b"..") || (absolute && parts.is_empty()) {
             return self.fails(Why::Nameless, visit);
         }
@@ -145,15 +142,7 @@ impl Walk<'_> {
             if self.announced.contains(&dest) {
                 continue;
             }
-            let source = Source {
-                top: self.top,
-                sandbox: &self.what.sandbox,
-                dir: None,
-                name: part,
-                path: &dest,
-                reach: self.what.reach,
-                link: true,
-            };
+            let source = Source { top: self.top, dir: None, name: part, path: &dest, link: true };
             // If it can't be had, nor can what is in it, and that will be said.
             let Ok(stat) = source.look() else { return Ok(()) };
             if kind(&stat) == FileType::Directory {

@@ -3,18 +3,11 @@
 //! Nothing is opened to find out what it is: opening a FIFO waits, opening a device acts.
 
 use crate::sys::open::openat2;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, readlinkat, statat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
-
-use super::Reach;
 
 /// NONBLOCK and NOCTTY: in case it isn't the regular file any more that was looked at.
 const READ: OFlags =
@@ -27,16 +20,12 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 pub(super) struct Source<'a> {
     /// The sandbox.
     pub(super) top: BorrowedFd<'a>,
-    /// Its path as the job knows it.
-    pub(super) sandbox: &'a Path,
     /// The directory it was found in, if it was.
     pub(super) dir: Option<BorrowedFd<'a>>,
     /// Its name there.
     pub(super) name: &'a [u8],
     /// From the sandbox's top, or absolute.
     pub(super) path: &'a [u8],
-    /// How far it may lead.
-    pub(super) reach: Reach,
     /// Whether it is a symbolic link, to be followed.
     pub(super) link: bool,
 }
@@ -73,36 +62,11 @@ impl<'a> Source<'a> {
     fn get(&self, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let nofollow = if self.link { OFlags::empty() } else { OFlags::NOFOLLOW };
         let (flags, none) = (flags | nofollow, Mode::empty());
-        let beneath = ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
-        match (self.dir, self.reach) {
-            (Some(dir), _) if !self.link => openat(dir, self.name, flags, none),
+        match self.dir {
+            Some(dir) if !self.link => openat(dir, self.name, flags, none),
             // Links of /proc lead to what this process has open.
-            (Some(dir), Reach::Account) => {
-                openat2(dir, self.name, flags, none, ResolveFlags::NO_MAGICLINKS)
-            }
-            (None, Reach::Account) => {
-                openat2(self.top, self.path, flags, none, ResolveFlags::NO_MAGICLINKS)
-            }
-            (_, Reach::Sandbox) => match self.within() {
-                Some(path) => openat2(self.top, &path, flags, none, beneath),
-                None => openat2(self.top, self.path, flags, none, beneath),
-            },
+            Some(dir) => openat2(dir, self.name, flags, none, ResolveFlags::NO_MAGICLINKS),
+            None => openat2(self.top, self.path, flags, none, ResolveFlags::NO_MAGICLINKS),
         }
-    }
-
-    /// The kernel takes no absolute link for one that stays beneath, yet `ln -s $PWD/a b` does: the
-    /// target from the sandbox's top, if the link names the sandbox by its path.
-    fn within(&self) -> Option<PathBuf> {
-        if !self.link {
-            return None;
-        }
-        let target = match self.dir {
-            Some(dir) => readlinkat(dir, self.name, Vec::new()),
-            None => readlinkat(self.top, self.path, Vec::new()),
-        };
-        let target = target.ok()?;
-        let target = Path::new(OsStr::from_bytes(target.as_bytes()));
-        let rest = target.strip_prefix(self.sandbox).ok()?;
-        (!rest.as_os_str().is_empty()).then(|| rest.to_owned())
     }
 }

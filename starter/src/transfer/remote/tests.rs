@@ -354,7 +354,6 @@ impl Sandbox {
             is_final: true,
             core: None,
             contents: None,
-            reach: Reach::Account,
             urls: Targets::default(),
             plugins: None,
         }

@@ -10,7 +10,7 @@ use rustix::fs::{Dir, FileType, Stat};
 use rustix::io::Errno;
 
 use super::source::Source;
-use super::{Output, Reach, item};
+use super::{Output, item};
 use crate::failure::Failure;
 use crate::transfer::{Catalogue, names};
 
@@ -56,8 +56,6 @@ pub(super) enum Why {
     Errno(Errno),
     /// It is a link to a directory.
     LinkedDirectory,
-    /// It leads out of the sandbox.
-    Outside,
     /// Directories are nested too deep.
     Deep,
     /// It names no file.
@@ -131,21 +129,13 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Failure> {
         let path = self.path.clone();
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let source = Source {
-            top: self.top,
-            sandbox: &self.what.sandbox,
-            dir,
-            name,
-            path: &path,
-            reach: self.what.reach,
-            link: false,
-        };
+        let source = Source { top: self.top, dir, name, path: &path, link: false };
         let nested = dir.is_some();
         let stat = match source.look() {
             Ok(stat) => stat,
             // Gone since it was seen.
             Err(Errno::NOENT) if nested => return Ok(()),
-            Err(errno) => return self.failing(errno, wanted, visit),
+            Err(errno) => return self.fails(Why::Errno(errno), visit),
         };
         if kind(&stat) != FileType::Symlink {
             return self.looked(source, &stat, wanted, visit);
@@ -155,7 +145,7 @@ impl<'a> Walk<'a> {
             Ok(stat) => self.looked(source, &stat, wanted, visit),
             // HTCondor doesn't see links that lead nowhere, unless they are wanted.
             Err(Errno::NOENT) if !wanted.listed && wanted.depth == 0 => Ok(()),
-            Err(errno) => self.failing(errno, wanted, visit),
+            Err(errno) => self.fails(Why::Errno(errno), visit),
         }
     }
 
@@ -168,7 +158,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Failure> {
         match kind(stat) {
             FileType::RegularFile if wanted.content_only => {
-                self.failing(Errno::NOTDIR, wanted, visit)
+                self.fails(Why::Errno(Errno::NOTDIR), visit)
             }
             FileType::RegularFile => {
                 let size = u64::try_from(stat.st_size).unwrap_or_default();
@@ -199,7 +189,7 @@ impl<'a> Walk<'a> {
         }
         let mut entries = match source.directory().and_then(Dir::new) {
             Ok(entries) => entries,
-            Err(errno) => return self.failing(errno, wanted, visit),
+            Err(errno) => return self.fails(Why::Errno(errno), visit),
         };
         if !wanted.content_only {
             visit(Item::Directory { dest: &self.dest, mode: stat.st_mode & 0o777 })?;
@@ -212,7 +202,7 @@ impl<'a> Walk<'a> {
         while let Some(entry) = entries.read() {
             let entry = match entry {
                 Ok(entry) => entry,
-                Err(errno) => return self.failing(errno, wanted, visit),
+                Err(errno) => return self.fails(Why::Errno(errno), visit),
             };
             let name = entry.file_name().to_bytes();
             if name == b"." || name == b".." || (path == 0 && !self.may_leave(name)) {
@@ -222,7 +212,7 @@ impl<'a> Walk<'a> {
             push(&mut self.dest, name);
             match entries.fd() {
                 Ok(dir) => self.entry(Some(dir), wanted, visit)?,
-                Err(errno) => self.failing(errno, wanted, visit)?,
+                Err(errno) => self.fails(Why::Errno(errno), visit)?,
             }
             self.path.truncate(path);
             self.dest.truncate(dest);
@@ -239,24 +229,6 @@ impl<'a> Walk<'a> {
     /// Whether a name at the sandbox's top is never sent.
     pub(super) fn is_hidden(&self, name: &OsStr) -> bool {
         names::is_reserved(name) || self.what.hidden.iter().any(|hidden| hidden == name)
-    }
-
-    /// Something that the system doesn't let us have.
-    pub(super) fn failing(
-        &mut self,
-        errno: Errno,
-        wanted: Wanted,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), Failure> {
-        let outside = errno == Errno::XDEV && self.what.reach == Reach::Sandbox;
-        match errno {
-            _ if outside && !wanted.listed => {
-                self.warn("is a symbolic link that leads out of the sandbox: left out");
-                Ok(())
-            }
-            _ if outside => self.fails(Why::Outside, visit),
-            errno => self.fails(Why::Errno(errno), visit),
-        }
     }
 
     /// Something that can't be sent.
