@@ -89,7 +89,8 @@ fn said(mut socket: TcpStream) -> String {
 #[test]
 fn who_joins_is_as_the_job() {
     let Some(machine) = machine() else { return };
-    let machine = with_sshd(machine, &good(WHOLE));
+    // Not before the answer was read: what comes with it the test's own stream would keep.
+    let machine = with_sshd(machine, &good(&format!("sleep 0.5\n{WHOLE}")));
     let script = format!("({WHOLE}) >whole 2>&1; echo >running; sleep 8");
     let claim = start(&script, &machine);
     claim.made(&machine, "running");

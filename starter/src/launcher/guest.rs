@@ -8,13 +8,15 @@
 //! in it are waited for.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::wait::waitpid;
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{
+    PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+};
 
 use super::cell::{self, Cell};
 use super::cgroup::Group;
@@ -153,21 +155,19 @@ fn usher(
         privilege::empty_bounding_set().at(Step::Identity, "capability bounding set")?;
     }
     let into = cell.group.as_ref().map(Group::dir);
-    let (left, leave) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Namespaces, "pipe")?;
     match clone::fork(CloneFlags::empty()).at(Step::Namespaces, "clone3")? {
         Side::Parent(between) => {
-            drop(leave);
             waitpid(between.pid, None).map(drop).at(Step::Namespaces, "waiting")
         }
         Side::Child => {
+            let between = pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
+                .at(Step::Namespaces, "a descriptor of this process")?;
             match clone::fork_into(CloneFlags::empty(), into).at(Step::Namespaces, "clone3")? {
                 Side::Parent(child) => cell::send_pidfd(report, &child.pidfd, None, None),
                 Side::Child => {
-                    drop(leave);
                     // Not sooner: who is in that namespace can't move anybody into its cgroup.
                     let seen = if plan.namespaces.cgroup { cgroup } else { CloneFlags::empty() };
-                    let failure = match step(holder, seen).and_then(|()| orphaned(left)) {
+                    let failure = match step(holder, seen).and_then(|()| end_of(&between)) {
                         Ok(()) => job::start(plan, files, parent, gate),
                         Err(failure) => failure,
                     };
@@ -179,7 +179,9 @@ fn usher(
     }
 }
 
-/// Waits until the process between is gone, and with it the copies of the pipe's other end.
-fn orphaned(left: OwnedFd) -> Result<(), Failure> {
-    File::from(left).read(&mut [0]).map(drop).at(Step::Namespaces, "pipe")
+/// Waits until a process has ended and has no children any more: who asks to be killed with its parent, as
+/// the program will, must have got its last one.
+fn end_of(process: &OwnedFd) -> Result<(), Failure> {
+    let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::NONE).map(drop).at(Step::Namespaces, "waiting for the end")
 }

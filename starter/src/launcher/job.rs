@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::stdio::Files;
+use super::view;
 use crate::failure::{Context, Failure, Reason, Step, hold};
 use crate::plan::{Limits, PidOne, Plan};
 use crate::sys::{exec, keyring, privilege, process, scope, seccomp};
@@ -38,6 +39,7 @@ fn prepare(plan: &Plan, files: &Files, parent: u32) -> Result<(Strings, Strings)
     if let Some(most) = plan.limits.processes {
         most_processes(most)?;
     }
+    view::protect_processes(plan)?;
     limits(&plan.limits)?;
     let [input, output, error] = &files.0;
     rustix::stdio::dup2_stdin(input).at(Step::Stdio, "standard input")?;
@@ -103,8 +105,13 @@ fn limits(limits: &Limits) -> Result<(), Failure> {
 fn most_processes(most: u64) -> Result<(), Failure> {
     const RESERVED: u64 = 300;
     const MOST: u64 = 1 << 22;
-    let number = most.saturating_add(RESERVED).min(MOST);
-    std::fs::write("/proc/sys/kernel/pid_max", number.to_string())
+    let number = most.saturating_add(RESERVED).min(MOST).to_string();
+    // For who joins a job this was done.
+    let known = std::fs::read_to_string("/proc/sys/kernel/pid_max");
+    if known.is_ok_and(|known| known.trim() == number) {
+        return Ok(());
+    }
+    std::fs::write("/proc/sys/kernel/pid_max", number)
         .at(Step::Limits, "the number of processes (kernel.pid_max of the PID namespace)")
 }
 

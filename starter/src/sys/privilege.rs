@@ -86,6 +86,13 @@ pub(crate) fn empty_bounding_set() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether this process may make others that are spared when memory runs out, and what it says of that
+/// therefore stays below what its children may ask for.
+pub(crate) fn rules_over_resources() -> bool {
+    rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE))
+}
+
 /// From here on no program gains rights by being set-uid or having file capabilities.
 pub(crate) fn no_new_privileges() -> io::Result<()> {
     Ok(set_no_new_privs(true)?)

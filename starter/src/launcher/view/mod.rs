@@ -37,6 +37,8 @@ use crate::knobs::roots::Writing;
 use crate::plan::{PidOne, Plan, Root, USER, What};
 use crate::sys::mount::{Deny, attach, copy_tree, new_filesystem, restrict};
 use crate::sys::open::openat2;
+use crate::sys::privilege;
+use crate::sys::seccomp::Profile;
 
 /// A directory with more entries than this is not rebuilt to add a mount point to it.
 const MAX_REBUILT_ENTRIES: usize = 1024;
@@ -208,6 +210,26 @@ pub(crate) fn mount_processes(plan: &Plan) -> Result<(), Failure> {
             attach(proc.as_fd(), target.as_fd())
         };
         made().at(Step::View, format!("mounting {}", mount.target.display()))?;
+    }
+    Ok(())
+}
+
+/// Takes the right to write to its own /proc from a job that could make itself one of those that are spared
+/// when memory runs out: without CAP_SYS_RESOURCE the starter sets a score and no floor. What makes
+/// containers or changes processes by debuggers needs to write there; they aren't in the default profile.
+pub(crate) fn protect_processes(plan: &Plan) -> Result<(), Failure> {
+    let user = plan.namespaces.user;
+    let own = plan.namespaces.mount && !(user && plan.namespaces.pid == PidOne::Shared);
+    let floor = privilege::rules_over_resources() && !user;
+    if floor || !own || plan.calls != Profile::Default {
+        return Ok(());
+    }
+    for mount in plan.mounts.iter().filter(|mount| mount.what == What::Processes) {
+        let protect = || -> io::Result<()> {
+            let proc = openat(CWD, mount.target.as_path(), PLACE, Mode::empty())?;
+            restrict(proc.as_fd(), Deny::WRITE, false)
+        };
+        protect().at(Step::View, format!("protecting {}", mount.target.display()))?;
     }
     Ok(())
 }
