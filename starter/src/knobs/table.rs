@@ -229,7 +229,7 @@ knobs! {
     CGROUP_IGNORE_CACHE_MEMORY cgroup_ignore_cache_memory: bool = Boolean "True";
     /// Seconds between two looks at a job's memory.
     CGROUP_POLLING_INTERVAL cgroup_polling_interval: i64 = Number "5";
-    /// Hold a job whose sandbox takes more than the disk space of its slot. Cloister's own.
+    /// Hold a job whose sandbox takes more than the disk space of its slot, and let it write no more where EXECUTE's file system has project quotas. Cloister's own.
     STARTER_ENFORCE_DISK_LIMITS starter_enforce_disk_limits: bool = Boolean "False";
     /// The same; a startd of HTCondor's makes a logical volume for each job besides, which isn't used here.
     STARTD_ENFORCE_DISK_LIMITS startd_enforce_disk_limits: bool = Boolean "False";

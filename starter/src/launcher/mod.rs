@@ -7,6 +7,7 @@ mod cell;
 mod cgroup;
 mod devices;
 pub(crate) mod family;
+pub(crate) mod fence;
 mod guest;
 mod job;
 pub(crate) mod message;

@@ -9,8 +9,9 @@ use nix::fcntl::{Flock, FlockArg};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, chownat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
+use super::fence::Fence;
 use super::remove;
-use crate::failure::{Context, Failure, Step};
+use crate::failure::{Context, Failure, Reason, Step};
 use crate::plan::{Account, Plan, Sandbox, USER};
 use crate::report::{self, Disk};
 use crate::sys::open::openat2;
@@ -46,6 +47,8 @@ pub(crate) struct Made {
     pub(crate) dir: OwnedFd,
     /// Where that is.
     pub(crate) path: PathBuf,
+    /// What keeps it from growing beyond its limit, where there is one and the file system can.
+    fence: Option<Fence>,
 }
 
 /// Makes `EXECUTE/dir_N` (and `scratch` in it), its subdirectories and its files.
@@ -70,6 +73,7 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
         let slot_dir = Flock::lock(File::from(slot_fd), FlockArg::LockSharedNonblock)
             .map_err(|(_, errno)| errno)
             .at(Step::Sandbox, format!("locking {}", slot_path.display()))?;
+        let fence = fence(plan, execute_dir.as_fd(), slot_dir.as_fd());
         let mode = Mode::from_raw_mode(*mode);
         let dir = if *nested {
             own(slot_dir.as_fd(), daemon, Mode::from_raw_mode(0o755), &slot_path)?;
@@ -98,6 +102,7 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
             slot_dir,
             dir,
             path: plan.sandbox.path(),
+            fence,
         };
         made.fill(&plan.sandbox)?;
         Ok(made)
@@ -105,6 +110,22 @@ pub(crate) fn make(plan: &Plan, daemon: &Ids) -> Result<Made, Failure> {
     fill().inspect_err(|_| {
         let _ = remove_slot(execute_dir.as_fd(), slot, owner);
     })
+}
+
+/// The fence that the plan's limit asks for. Without one the sandbox is measured, as the log says.
+fn fence(plan: &Plan, execute: BorrowedFd<'_>, slot: BorrowedFd<'_>) -> Option<Fence> {
+    let limit = plan.limits.disk_kib?;
+    let number = plan.sandbox.slot.strip_prefix("dir_")?.parse().ok()?;
+    match Fence::around(execute, slot, number, limit) {
+        Ok(fence) => Some(fence),
+        Err(error) => {
+            tracing::info!(
+                "the sandbox is measured, not fenced: EXECUTE's file system has no project quotas: {}",
+                Reason(&error)
+            );
+            None
+        }
+    }
 }
 
 /// Gives a directory that was just made to its owner. `fchown` by descriptor: no name is looked up
@@ -223,9 +244,14 @@ impl Made {
 
     /// What the job's directory takes on disk, as far as the job itself could see it.
     pub(crate) fn measure(&self) -> Disk {
-        match Borrowed::rights_of(&self.owner) {
+        let disk = match Borrowed::rights_of(&self.owner) {
             Ok(_rights) => report::measure(self.dir.as_fd()),
             Err(_) => Disk::default(),
+        };
+        match self.fence.as_ref().and_then(Fence::used) {
+            // Also what the job can't see itself.
+            Some(kib) => Disk { kib, ..disk },
+            None => disk,
         }
     }
 
@@ -271,7 +297,8 @@ impl Made {
 
     /// Removes everything.
     pub(crate) fn remove(self) -> Result<(), Failure> {
-        let Self { execute, slot, owner, slot_dir, dir, path, .. } = self;
+        // The fence goes last.
+        let Self { execute, slot, owner, slot_dir, dir, path, fence: _fence, .. } = self;
         drop((slot_dir, dir));
         remove_slot(execute.as_fd(), &slot, &owner)
             .at(Step::Cleanup, format!("removing sandbox {}", path.display()))

@@ -9,6 +9,7 @@ pub(crate) mod mount;
 pub(crate) mod open;
 pub(crate) mod privilege;
 pub(crate) mod process;
+pub(crate) mod quota;
 pub(crate) mod scope;
 pub(crate) mod seccomp;
 pub(crate) mod socket;

@@ -1,13 +1,15 @@
 //! The machine itself: what the kernel gives, who the daemons are, where sandboxes are.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Finding;
-use crate::failure::Failure;
+use crate::failure::{Failure, Reason};
 use crate::host::{self, cgroups::Cgroups};
 use crate::knobs::Knobs;
+use crate::launcher::fence;
 use crate::plan::Host;
 use crate::sys::privilege::Ids;
 
@@ -23,6 +25,7 @@ pub(in crate::cli) fn examine(knobs: &Knobs) -> Result<Vec<Finding>, Failure> {
         cgroups(&host.cgroups),
         Finding::ok("daemon-account", host::names(&daemon)),
         execute(&knobs.execute, &daemon, &host),
+        disk(knobs),
         read_only(knobs),
     ])
 }
@@ -38,6 +41,24 @@ fn scopes(host: &Host) -> Finding {
     match host.scopes {
         true => Finding::ok("scopes", "signals and abstract sockets stay in the cell (Landlock)"),
         false => Finding::warn("scopes", "the kernel has no Landlock scopes: Linux 6.12 has them"),
+    }
+}
+
+/// Whether a limit of disk space is kept by the file system.
+fn disk(knobs: &Knobs) -> Finding {
+    let wanted = knobs.starter_enforce_disk_limits || knobs.startd_enforce_disk_limits;
+    let can = fs::File::open(&knobs.execute).and_then(|dir| fence::possible(dir.as_fd()));
+    match can {
+        _ if !wanted => Finding::ok("disk", "STARTER_ENFORCE_DISK_LIMITS is False"),
+        Ok(()) => Finding::ok("disk", "sandboxes have project quotas"),
+        Err(error) => Finding::warn(
+            "disk",
+            format!(
+                "sandboxes are measured every 10 s, not fenced: no project quotas where EXECUTE is ({}): mount it with \
+                 prjquota",
+                Reason(&error)
+            ),
+        ),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The limit on disk space of a running job. The kernel keeps none without a file system for each job, so
-//! the sandbox is measured often enough; what a job writes in between is the margin.
+//! The limit on disk space of a running job. A fence (project quota), where there is one, is a little behind it; elsewhere
+//! the sandbox is measured often enough, and what a job writes in between is the margin.
 
 use std::time::{Duration, Instant};
 

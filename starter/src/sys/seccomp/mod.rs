@@ -12,6 +12,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::quota::SET_ATTRIBUTES;
 use table::{ARCHITECTURES, Answer, FAMILIES, NONE, ROWS};
 
 const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
@@ -199,9 +200,10 @@ fn end(answer: Option<Answer>) -> Steps {
             steps.extend([step(RETURN, NO_SUCH_FAMILY), step(RETURN, ALLOW)]);
             steps
         }
-        Some(Answer::OnTerminals) => vec![
+        Some(Answer::Requests) => vec![
             step(LOAD, SECOND_ARGUMENT),
-            jump(EQUAL, TIOCSTI, 1, 0),
+            jump(EQUAL, TIOCSTI, 2, 0),
+            jump(EQUAL, SET_ATTRIBUTES, 1, 0),
             jump(EQUAL, TIOCLINUX, 0, 1),
             step(RETURN, NOT_PERMITTED),
             step(RETURN, ALLOW),
@@ -251,7 +253,9 @@ mod tests {
             Answer::Unknown => NO_SUCH_CALL,
             Answer::Forbidden => NOT_PERMITTED,
             Answer::WithNamespaces(flags) if args[0] & flags != 0 => NOT_PERMITTED,
-            Answer::OnTerminals if [TIOCSTI, TIOCLINUX].contains(&args[1]) => NOT_PERMITTED,
+            Answer::Requests if [TIOCSTI, TIOCLINUX, SET_ATTRIBUTES].contains(&args[1]) => {
+                NOT_PERMITTED
+            }
             Answer::OfAccount(which) if args[0] == which => NOT_PERMITTED,
             Answer::OfFamilies if !FAMILIES.contains(&args[0]) => NO_SUCH_FAMILY,
             _ => ALLOW,
@@ -270,6 +274,7 @@ mod tests {
                     let small = (0..64).map(|first| [first, TIOCSTI]);
                     for args in flags.map(|flag| [flag, TIOCSTI]).into_iter().chain(small).chain([
                         [0x0d0f00, TIOCLINUX],
+                        [0x0d0f00, SET_ATTRIBUTES],
                         [0x0d0f00, 0x5413],
                         [0, 0],
                     ]) {

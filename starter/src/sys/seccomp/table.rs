@@ -11,8 +11,9 @@ pub(super) enum Answer {
     Forbidden,
     /// Forbidden with a flag in the first argument that makes a namespace.
     WithNamespaces(u32),
-    /// Forbidden with requests that put something into a terminal's input.
-    OnTerminals,
+    /// Forbidden with requests that put something into a terminal's input, or take a file out of its project, whose
+    /// disk quota it counts for.
+    Requests,
     /// Forbidden with this first argument: all processes of an account, whichever job's they are.
     OfAccount(u32),
     /// As a kernel without that family of sockets, for all but the usual ones.
@@ -65,7 +66,7 @@ const IOPRIO_WHO_USER: u32 = 3;
 /// of a virtual machine (vsock) or into parts of the kernel that few use and many weaknesses were in.
 pub(super) const FAMILIES: [u32; 6] = [0, 1, 2, 10, 16, 17];
 
-use Answer::{Forbidden, OfAccount, OfFamilies, OnTerminals, Unknown, WithNamespaces};
+use Answer::{Forbidden, OfAccount, OfFamilies, Requests, Unknown, WithNamespaces};
 use Use::{Containers, Keys, Machine, Performance};
 
 /// x86-64, i386, arm64, arm.
@@ -99,7 +100,8 @@ pub(super) const ROWS: &[Row] = &[
     ("quotactl", [179, 131, 60, 131], Machine, Forbidden),
     ("quotactl_fd", [443, 443, 443, 443], Machine, Forbidden),
     ("syslog", [103, 103, 116, 103], Machine, Forbidden),
-    ("ioctl", [16, 54, 29, 54], Machine, OnTerminals),
+    ("file_setattr", [469, 469, 469, 469], Machine, Forbidden),
+    ("ioctl", [16, 54, 29, 54], Machine, Requests),
     ("fanotify_init", [300, 338, 262, 367], Machine, Forbidden),
     ("fanotify_mark", [301, 339, 263, 368], Machine, Forbidden),
     ("setpriority", [141, 97, 140, 97], Machine, OfAccount(PRIO_USER)),
