@@ -148,7 +148,7 @@ impl fmt::Display for Step {
 pub(crate) struct Failure {
     /// Where it happened.
     pub(crate) step: Step,
-    /// The sentence for logs and hold reasons. Never has a control character.
+    /// The sentence for logs and hold reasons. Never has a control character, and a bounded length.
     pub(crate) message: String,
     /// What becomes of the job.
     pub(crate) disposition: Disposition,
@@ -199,8 +199,15 @@ impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     }
 }
 
+/// Longest message in bytes: names that a job gives may be of any length.
+const LONGEST: usize = 8192;
+
 /// The schedd refuses hold reasons of several lines, and terminals obey what else is no letter.
-fn one_line(text: String) -> String {
+fn one_line(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push_str("...");
+    }
     if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
 }
 

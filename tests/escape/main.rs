@@ -20,6 +20,7 @@
     reason = "a test that can't go on fails, and says where"
 )]
 
+mod ads;
 mod alone;
 mod covers;
 mod pairs;
