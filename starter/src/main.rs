@@ -4,6 +4,8 @@
 //! and reads everything that comes from outside), the *launcher* (root, forked first, small), and the
 //! *init* of each cell. See `plan` for what is decided and `launcher` for how it is done.
 
+#![cfg_attr(not(test), no_main)]
+
 #[macro_use]
 mod say;
 
@@ -25,8 +27,14 @@ mod sys;
 mod transfer;
 mod version;
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    cli::main(std::env::args_os().skip(1).collect())
+/// Where the C library begins. The standard library's own start looks at the memory map for the sake of a
+/// better message when the stack is full, and this program starts once for each job; what else it does is
+/// done here: no standard file is missing, and writing where nobody reads is an error and no signal.
+// SAFETY: there is no other symbol of this name, and the C library calls it as C has it.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+extern "C" fn main(_count: i32, _arguments: *const *const std::ffi::c_char) -> i32 {
+    if sys::start::prepare().is_err() {
+        return 1;
+    }
+    cli::main(std::env::args_os().skip(1).collect()).into()
 }

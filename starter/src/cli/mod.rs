@@ -14,7 +14,6 @@ mod session;
 mod stock;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use crate::version;
 
@@ -41,7 +40,7 @@ The configuration is HTCondor's: CONDOR_CONFIG, /etc/condor/condor_config and wh
 const EXIT_USAGE: u8 = 64;
 
 /// Does what the command line says; the only code that decides the exit code.
-pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
+pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
     let words: Vec<String> =
         arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let rest = arguments.get(1..).unwrap_or_default();
@@ -65,10 +64,10 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
         None => Err(format!("nothing to do\n{USAGE}")),
     };
     match code {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(message) => {
             complain!("cloister: {message}");
-            ExitCode::from(EXIT_USAGE)
+            EXIT_USAGE
         }
     }
 }

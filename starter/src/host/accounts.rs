@@ -5,13 +5,13 @@
 //! nsswitch.conf names more than files, `getent` is asked, a process of its own. It also lets the
 //! starter be one static program, which starts faster and runs under any distribution.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::failure::{Failure, Reason, Step};
+use crate::sys::open::read_short;
 
 static PASSWD: Database = Database { path: "/etc/passwd", text: OnceLock::new() };
 static GROUP: Database = Database { path: "/etc/group", text: OnceLock::new() };
@@ -29,7 +29,7 @@ impl Database {
         if let Some(text) = self.text.get() {
             return Ok(text);
         }
-        let text = match fs::read(self.path) {
+        let text = match read_short(self.path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Failure::os(Step::Account, self.path, &error)),

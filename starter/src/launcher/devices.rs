@@ -10,7 +10,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::sys::mount::{Deny, attach, copy_tree, new_filesystem, restrict};
+use crate::sys::mount::{Deny, attach, attach_in, copy_tree, new_filesystem, restrict};
 
 const PLACE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -40,17 +40,24 @@ pub(crate) fn filesystem() -> io::Result<OwnedFd> {
 /// Puts the harmless ones in once it is attached: on one that isn't, Linux before 6.15 attaches nothing. With the right to
 /// make device nodes they are made; in a user namespace the machine's are bound.
 pub(crate) fn harmless(dev: &OwnedFd, in_user_namespace: bool) -> io::Result<()> {
+    let umask = rustix::process::umask(Mode::empty());
+    let made = nodes(dev, in_user_namespace);
+    rustix::process::umask(umask);
+    made?;
+    for (target, name) in LINKS {
+        symlinkat(target, dev, name)?;
+    }
+    Ok(())
+}
+
+fn nodes(dev: &OwnedFd, in_user_namespace: bool) -> io::Result<()> {
     for (name, major, minor) in DEVICES {
         if in_user_namespace {
             bind(dev, Path::new(name), true)?;
         } else {
             let all = Mode::from_raw_mode(0o666);
             mknodat(dev, name, FileType::CharacterDevice, all, makedev(major, minor))?;
-            chmod_all(dev, name)?;
         }
-    }
-    for (target, name) in LINKS {
-        symlinkat(target, dev, name)?;
     }
     Ok(())
 }
@@ -89,8 +96,7 @@ fn inside(
 ) -> io::Result<()> {
     mkdirat(dev, name, Mode::from_raw_mode(0o755))?;
     let mounted = new_filesystem(kind, options, deny)?;
-    let place = openat(dev, name, PLACE | OFlags::DIRECTORY, Mode::empty())?;
-    attach(mounted.as_fd(), place.as_fd())
+    attach_in(mounted.as_fd(), dev.as_fd(), name)
 }
 
 /// What the machine has by a name of JOB_DEVICES; a `*` at its end stands for any text.
@@ -141,10 +147,4 @@ fn bind(dev: &OwnedFd, name: &Path, in_user_namespace: bool) -> io::Result<()> {
     }
     let target = openat(&here, name, PLACE, Mode::empty())?;
     attach(copy.as_fd(), target.as_fd())
-}
-
-/// mknod is subject to the umask.
-fn chmod_all(dev: &OwnedFd, name: &str) -> io::Result<()> {
-    let mode = Mode::from_raw_mode(0o666);
-    Ok(rustix::fs::chmodat(dev, name, mode, rustix::fs::AtFlags::empty())?)
 }

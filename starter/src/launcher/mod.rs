@@ -68,6 +68,8 @@ impl Launcher<'_> {
     /// and no sandbox is left.
     pub(crate) fn serve(&self, channel: &Channel) {
         let mut state = State::default();
+        // For the job, while there is nothing else to do.
+        process::ignored_signals();
         if let Err(error) = process::adopt_orphans() {
             tracing::warn!("orphans of a job go to the machine's init: {error}");
         }

@@ -1,12 +1,13 @@
 //! Removing a directory tree, whatever a job left in it, without following a link, without entering
 //! another mount, and without needing more memory or descriptors for a deeper tree.
 
+use crate::sys::dir;
 use crate::sys::open::openat2;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, renameat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fchmod, renameat, unlinkat};
 use rustix::io::Errno;
 
 /// How deep the walk goes before it brings what is below up to the top of the tree.
@@ -15,6 +16,7 @@ const MAX_DEPTH: usize = 64;
 /// Removes everything in the directory, which itself stays. Runs with the rights of the caller:
 /// give it those of the job's account, so that it can't be used against anybody else.
 pub(crate) fn empty(top: BorrowedFd<'_>) -> io::Result<()> {
+    make_usable(top);
     let mut moved = 0_u64;
     // Whatever was brought up to the top is found in the next round.
     loop {
@@ -32,7 +34,7 @@ fn empty_below(
     depth: usize,
     moved: &mut u64,
 ) -> io::Result<()> {
-    for (name, kind) in entries(dir)? {
+    for (name, kind) in dir::entries(dir)? {
         if kind != FileType::Directory {
             match unlinkat(dir, &name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => continue,
@@ -111,19 +113,6 @@ fn make_usable(dir: BorrowedFd<'_>) {
         // If this fails, removing the entries fails too, with the reason.
         let _ = fchmod(dir, needed);
     }
-}
-
-fn entries(dir: BorrowedFd<'_>) -> io::Result<Vec<(CString, FileType)>> {
-    make_usable(dir);
-    let mut list = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            list.push((name.to_owned(), entry.file_type()));
-        }
-    }
-    Ok(list)
 }
 
 #[cfg(test)]

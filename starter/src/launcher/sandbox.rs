@@ -14,6 +14,7 @@ use super::remove;
 use crate::failure::{Context, Failure, Reason, Step};
 use crate::plan::{Account, Plan, Sandbox, USER};
 use crate::report::{self, Disk};
+use crate::sys::dir;
 use crate::sys::open::openat2;
 use crate::sys::privilege::{Borrowed, Ids};
 
@@ -209,16 +210,21 @@ impl Made {
 
     /// Makes a directory with its parents; a part that exists may not be a link.
     fn directory(&self, relative: &Path) -> std::io::Result<()> {
-        let mut here = self.dir.try_clone()?;
-        for part in relative.components() {
+        let mut above: Option<OwnedFd> = None;
+        let mut parts = relative.components().peekable();
+        while let Some(part) = parts.next() {
             let Component::Normal(name) = part else {
                 return Err(std::io::ErrorKind::InvalidInput.into());
             };
-            match mkdirat(&here, name, Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => {}
+            let here = above.as_ref().map_or_else(|| self.dir.as_fd(), AsFd::as_fd);
+            let made = match mkdirat(here, name, Mode::RWXU) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
                 Err(error) => return Err(error.into()),
+            };
+            if !made || parts.peek().is_some() {
+                above = Some(openat(here, name, DIRECTORY, Mode::empty())?);
             }
-            here = openat(&here, name, DIRECTORY, Mode::empty())?;
         }
         Ok(())
     }
@@ -350,11 +356,10 @@ pub(crate) fn remove_stale(execute: &Path) -> Vec<(PathBuf, Result<(), std::io::
     let Ok(execute_fd) = openat(rustix::fs::CWD, execute, DIRECTORY, Mode::empty()) else {
         return Vec::new();
     };
-    let Ok(entries) = std::fs::read_dir(execute) else { return Vec::new() };
+    let Ok(names) = dir::entries(execute_fd.as_fd()) else { return Vec::new() };
     let mut removed = Vec::new();
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(slot) = name.to_str() else { continue };
+    for (name, _) in names {
+        let Ok(slot) = name.to_str() else { continue };
         let number = slot.strip_prefix("dir_").and_then(|n| n.parse::<i32>().ok());
         let Some(pid) = number.filter(|n| *n > 0) else { continue };
         let alive = !matches!(

@@ -1,11 +1,12 @@
 //! The job's standard files, opened with the job's rights before it starts.
 
-use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::fs::{
+    CWD, FileType, Mode, OFlags, ResolveFlags, fcntl_setfl, fstat, openat,
+};
 use rustix::io::Errno;
 
 use crate::failure::{Context, Failure, Step, hold};
@@ -90,32 +91,45 @@ fn null(access: OFlags) -> Result<OwnedFd, Failure> {
 fn open_output(path: &Path, append: bool, what: &str) -> Result<OwnedFd, Failure> {
     // Processes of the job that share the file without sharing the descriptor don't write over each
     // other.
-    let base = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
-    let how = if append { OFlags::empty() } else { OFlags::TRUNC };
-    open_one(path, base | how, hold::UNABLE_TO_OPEN_OUTPUT, what)
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
+    let code = hold::UNABLE_TO_OPEN_OUTPUT;
+    let (fd, size) = open_sized(path, flags, code, what)?;
+    // Disks write a file that O_TRUNC has emptied when it is closed, even if there was nothing in it.
+    if !append && size > 0 {
+        rustix::fs::ftruncate(&fd, 0).map_err(|errno| failure(path, errno, code, what))?;
+    }
+    Ok(fd)
 }
 
-/// O_NONBLOCK keeps a FIFO without a peer from stopping the starter; a file then loses it again.
 fn open_one(path: &Path, flags: OFlags, code: i32, what: &str) -> Result<OwnedFd, Failure> {
+    open_sized(path, flags, code, what).map(|(fd, _)| fd)
+}
+
+/// With the length of what is a regular file, otherwise 0. O_NONBLOCK keeps a FIFO without a peer from
+/// stopping the starter; the file then loses it again.
+fn open_sized(
+    path: &Path,
+    flags: OFlags,
+    code: i32,
+    what: &str,
+) -> Result<(OwnedFd, i64), Failure> {
+    let status = flags & OFlags::APPEND;
     let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     // A link of /proc leads to an open file of this process without asking for the job's rights.
     let how = ResolveFlags::NO_MAGICLINKS;
     let mode = if flags.contains(OFlags::CREATE) { 0o644 } else { 0 };
     let mode = Mode::from_raw_mode(mode);
     let opened = openat2(CWD, path, flags, mode, how).and_then(|fd| {
-        let flags = fcntl_getfl(&fd)?;
-        fcntl_setfl(&fd, flags - OFlags::NONBLOCK)?;
-        Ok(fd)
+        fcntl_setfl(&fd, status)?;
+        let stat = fstat(&fd)?;
+        Ok((fd, stat))
     });
     match opened {
-        Ok(fd)
-            if File::from(fd.try_clone().at(Step::Stdio, "dup")?)
-                .metadata()
-                .is_ok_and(|m| m.is_dir()) =>
-        {
-            Err(failure(path, Errno::ISDIR, code, what))
-        }
-        Ok(fd) => Ok(fd),
+        Ok((fd, stat)) => match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => Err(failure(path, Errno::ISDIR, code, what)),
+            FileType::RegularFile => Ok((fd, stat.st_size)),
+            _ => Ok((fd, 0)),
+        },
         Err(errno) => Err(failure(path, errno, code, what)),
     }
 }

@@ -37,7 +37,8 @@ impl FileParent {
     /// The job ad. Called once.
     pub(crate) fn job_ad(&mut self) -> Result<ClassAd, Failure> {
         let (name, file) = &mut self.input;
-        let mut text = Vec::new();
+        // Room for most, so that it is read at once.
+        let mut text = Vec::with_capacity(16 << 10);
         file.take(MAX_AD + 1).read_to_end(&mut text).at(Step::JobAd, format!("reading {name}"))?;
         if text.len() as u64 > MAX_AD {
             return Err(invalid(format!(

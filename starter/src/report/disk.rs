@@ -1,8 +1,9 @@
 //! Measuring what a sandbox takes on disk.
 
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, fstat, openat, statat};
 use serde::{Deserialize, Serialize};
 
 /// What a directory takes.
@@ -24,7 +25,11 @@ const MAX_DEPTH: usize = 64;
 /// Measures a directory with what is below it. Links are not followed.
 pub(crate) fn measure(dir: BorrowedFd<'_>) -> Disk {
     let mut sum = Sum { blocks: 0, files: 0, entries: 0 };
-    sum.add(dir, 0);
+    // The caller's descriptor is shared with processes that may read by it.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    if let Ok(own) = openat(dir, ".", flags, Mode::empty()) {
+        sum.add(own.as_fd(), 0);
+    }
     let changed =
         |name: &str| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| stat.st_mtime);
     Disk {
@@ -46,8 +51,9 @@ impl Sum {
         if let Ok(stat) = fstat(dir) {
             self.blocks += u64::try_from(stat.st_blocks).unwrap_or_default();
         }
-        let Ok(list) = Dir::read_from(dir) else { return };
-        for entry in list.flatten() {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut list = RawDir::new(dir, &mut buffer);
+        while let Some(Ok(entry)) = list.next() {
             let name = entry.file_name();
             if name == c"." || name == c".." {
                 continue;

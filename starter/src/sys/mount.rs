@@ -41,6 +41,15 @@ pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Resul
     Ok(move_mount(mount, c"", target, c"", flags)?)
 }
 
+/// The same on a name in a directory that nobody else can change.
+pub(crate) fn attach_in(
+    mount: BorrowedFd<'_>,
+    dir: BorrowedFd<'_>,
+    name: &str,
+) -> io::Result<()> {
+    Ok(move_mount(mount, c"", dir, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
 /// A new file system of a kind without a device, attached nowhere.
 pub(crate) fn new_filesystem(
     kind: &str,
@@ -48,8 +57,6 @@ pub(crate) fn new_filesystem(
     deny: Deny,
 ) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    // Shown in mountinfo where a device would be.
-    fsconfig_set_string(context.as_fd(), "source", kind)?;
     for (key, value) in options {
         fsconfig_set_string(context.as_fd(), *key, *value)?;
     }

@@ -1,6 +1,9 @@
-//! Opening with limits on where a path may lead.
+//! Opening with limits on where a path may lead, and reading what the kernel writes.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -25,6 +28,14 @@ pub(crate) fn openat2(
         }
     }
     rustix::fs::openat2(&dir, path, flags, mode, how)
+}
+
+/// A file of the kernel's or a short one of the machine's, whole. The standard library asks for its length
+/// first, and where that is unknown begins with 32 bytes.
+pub(crate) fn read_short(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(4096);
+    File::open(path)?.take(u64::MAX).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Giving up rights for good, and lending them for one call.
 
 use std::io;
+use std::sync::OnceLock;
 
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use rustix::thread::set_no_new_privs;
@@ -31,6 +32,16 @@ impl Ids {
 /// nix asks for the most groups there can be first, by opening a file of /proc.
 fn own_groups() -> io::Result<Vec<u32>> {
     Ok(rustix::process::getgroups()?.into_iter().map(|gid| gid.as_raw()).collect())
+}
+
+/// Those that root came with: whoever gives them up for good gives up root, too.
+fn roots_groups() -> io::Result<&'static [Gid]> {
+    static GROUPS: OnceLock<Vec<Gid>> = OnceLock::new();
+    if let Some(groups) = GROUPS.get() {
+        return Ok(groups);
+    }
+    let groups = own_groups()?.into_iter().map(Gid::from_raw).collect();
+    Ok(GROUPS.get_or_init(|| groups))
 }
 
 /// Becomes the account in every respect (real, effective, saved), and checks that it held.
@@ -102,7 +113,7 @@ pub(crate) fn no_new_privileges() -> io::Result<()> {
 /// root and has one thread; a process without root lends nothing and keeps its own rights.
 #[derive(Debug)]
 pub(crate) struct Borrowed {
-    own_groups: Option<Vec<Gid>>,
+    own_groups: Option<&'static [Gid]>,
 }
 
 impl Borrowed {
@@ -111,7 +122,7 @@ impl Borrowed {
         if !rustix::process::geteuid().is_root() {
             return Ok(Self { own_groups: None });
         }
-        let own_groups = own_groups()?.into_iter().map(Gid::from_raw).collect();
+        let own_groups = roots_groups()?;
         let groups: Vec<Gid> = ids.groups.iter().copied().map(Gid::from_raw).collect();
         // The guard exists before the first change, so that a failure half-way is undone.
         let guard = Self { own_groups: Some(own_groups) };
@@ -127,7 +138,7 @@ impl Drop for Borrowed {
         let Some(groups) = self.own_groups.take() else { return };
         let restored = nix::unistd::seteuid(Uid::from_raw(0))
             .and_then(|()| nix::unistd::setegid(Gid::from_raw(0)))
-            .and_then(|()| setgroups(&groups));
+            .and_then(|()| setgroups(groups));
         if restored.is_err() {
             // Going on with somebody else's rights would be worse than dying here.
             std::process::abort();

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
+use super::open::read_short;
 use crate::report::Usage;
 
 /// Asks the kernel to kill this process when the process that made it ends.
@@ -42,10 +44,12 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 }
 
 /// Signal state as a program expects to find it: nothing blocked, nothing ignored. Daemons ignore
-/// SIGPIPE and inherit more from the shell that started them; a job must not.
+/// SIGPIPE and inherit more from the shell that started them; a job must not. Those that are caught
+/// the exec resets.
 pub(crate) fn reset_signals() -> io::Result<()> {
+    let ignored = ignored_signals().unwrap_or(u64::MAX);
     for number in 1..=SIGNALS {
-        if number == libc::SIGKILL || number == libc::SIGSTOP {
+        if number == libc::SIGKILL || number == libc::SIGSTOP || ignored >> (number - 1) & 1 == 0 {
             continue;
         }
         // The system call and not the C library's function, which refuses the two signals that it
@@ -62,6 +66,18 @@ pub(crate) fn reset_signals() -> io::Result<()> {
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     Ok(())
+}
+
+/// The signals that this process ignores, the first in the lowest bit; `None` if that can't be known.
+/// Asked once: this program changes none after its start, and what it forks has the same.
+pub(crate) fn ignored_signals() -> Option<u64> {
+    static IGNORED: OnceLock<Option<u64>> = OnceLock::new();
+    *IGNORED.get_or_init(|| {
+        let status = read_short("/proc/self/status").ok()?;
+        let text = String::from_utf8_lossy(&status);
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    })
 }
 
 /// The highest signal that Linux has.

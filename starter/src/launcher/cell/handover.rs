@@ -1,6 +1,5 @@
 //! What init hands to the launcher: a descriptor of the job's process, and of a socket in its network.
 
-use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
@@ -13,6 +12,7 @@ use nix::sys::socket::{
 };
 
 use crate::failure::{Context, Failure, Step};
+use crate::sys::open::read_short;
 use crate::sys::process;
 
 /// A socket pair that keeps messages apart and tells when the other end is gone, which a pair of
@@ -87,7 +87,7 @@ pub(in crate::launcher) fn receive_pidfd(status: &UnixDatagram) -> Result<Receiv
 
 /// The number that the kernel shows for a pidfd in this process's own PID namespace.
 pub(in crate::launcher) fn number_of(pidfd: &OwnedFd) -> i32 {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
-    let line = info.unwrap_or_default();
-    line.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok()).unwrap_or_default()
+    let info = read_short(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap_or_default();
+    let text = String::from_utf8_lossy(&info);
+    text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok()).unwrap_or_default()
 }

@@ -15,6 +15,7 @@ use super::Identity;
 use crate::failure::{Context, Failure, Step};
 use crate::knobs::roots::{NamedRoot, Writing};
 use crate::plan::{Plan, Root, What};
+use crate::sys::open::read_short;
 
 /// A place that is to be covered.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub(super) struct Places {
 /// its own; `execute` is open on EXECUTE in this mount namespace.
 pub(super) fn places(plan: &Plan, execute: impl AsFd, for_job: bool) -> Result<Places, Failure> {
     const TABLE: &str = "/proc/self/mountinfo";
-    let table = std::fs::read(TABLE).at(Step::View, TABLE)?;
+    let table = read_short(TABLE).at(Step::View, TABLE)?;
     let id = statx(execute, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
         .at(Step::View, "the mount of EXECUTE")?
         .stx_mnt_id;

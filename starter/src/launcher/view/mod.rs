@@ -119,7 +119,7 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failu
 
     let layered = matches!(&plan.root, Root::Named(named) if named.writing != Writing::Refused);
     let mut view = View { root: tree, rebuilt: Vec::new(), layered, nothing: None };
-    view.detach(&replaced)?;
+    view.put_aside(&replaced, sandbox_dir.as_fd())?;
     view.restrict_writing(plan)?;
     if let Root::Named(named) = &plan.root {
         view.etc(plan, named)?;
@@ -310,24 +310,33 @@ fn enter(root: &OwnedFd) -> Result<(), Failure> {
 }
 
 impl View {
-    /// Takes mounts off the copy that the job gets others for, so that nothing is under those.
-    fn detach(&self, paths: &[PathBuf]) -> Result<(), Failure> {
-        if paths.is_empty() {
-            return Ok(());
-        }
-        rustix::process::fchdir(&self.root).at(Step::View, "entering the copy of the root")?;
+    /// Takes mounts off the copy that the job gets others for, so that nothing is under those. They move
+    /// to a directory of the old tree and are detached with it: the kernel waits for all processors each
+    /// time that something is detached.
+    fn put_aside(&self, paths: &[PathBuf], aside: BorrowedFd<'_>) -> Result<(), Failure> {
         for path in paths {
-            let relative = path.strip_prefix("/").unwrap_or(path);
-            let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
-            match unmount(relative, flags) {
-                // Another mount lay over it, or it went with one.
-                Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
-                Err(error) => {
-                    return Err(error).at(Step::View, format!("detaching {}", path.display()));
-                }
+            let what = || format!("detaching {}", path.display());
+            let moved = match Self::resolve(self.root.as_fd(), path) {
+                Ok(mount) => attach(mount.as_fd(), aside).is_ok(),
+                Err(Errno::NOENT) => false,
+                Err(error) => return Err(error).at(Step::View, what()),
+            };
+            if !moved {
+                self.detach(path).at(Step::View, what())?;
             }
         }
         Ok(())
+    }
+
+    /// For what can't be moved, such as a file.
+    fn detach(&self, path: &Path) -> rustix::io::Result<()> {
+        rustix::process::fchdir(&self.root)?;
+        let relative = path.strip_prefix("/").unwrap_or(path);
+        match unmount(relative, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            // Another mount lay over it, or it went with one.
+            Ok(()) | Err(Errno::INVAL | Errno::NOENT) => Ok(()),
+            other => other,
+        }
     }
 
     /// Attaches a mount at a path of the view.
