@@ -20,13 +20,14 @@ use crate::sys::{exec, keyring, privilege, process, scope, seccomp};
 /// Becomes the job, whose parent has this number, as soon as there is a byte at the gate. Comes back
 /// only with the reason why not.
 pub(crate) fn start(plan: &Plan, files: &Files, parent: u32, gate: &OwnedFd) -> Failure {
-    let prepared = prepare(plan, files, parent).and_then(|prepared| {
-        match rustix::io::retry_on_intr(|| rustix::io::read(gate, &mut [0_u8])) {
-            Ok(1..) => Ok(prepared),
-            Ok(0) => Err(Failure::host(Step::Exec, "the launcher is gone")),
-            Err(error) => Err(error).at(Step::Exec, "the word to run"),
-        }
-    });
+    let prepared =
+        prepare(plan, files, parent).and_then(|prepared| {
+            match rustix::io::retry_on_intr(|| rustix::io::read(gate, &mut [0_u8])) {
+                Ok(1..) => Ok(prepared),
+                Ok(0) => Err(Failure::host(Step::Exec, "the launcher is gone")),
+                Err(error) => Err(error).at(Step::Exec, "the word to run"),
+            }
+        });
     match prepared {
         Ok((arguments, environment)) => run(plan, &arguments, &environment),
         Err(failure) => failure,

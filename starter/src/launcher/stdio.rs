@@ -4,9 +4,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{
-    CWD, FileType, Mode, OFlags, ResolveFlags, fcntl_setfl, fstat, openat,
-};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fcntl_setfl, fstat, openat};
 use rustix::io::Errno;
 
 use crate::failure::{Context, Failure, Step, hold};

@@ -42,11 +42,7 @@ pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Resul
 }
 
 /// The same on a name in a directory that nobody else can change.
-pub(crate) fn attach_in(
-    mount: BorrowedFd<'_>,
-    dir: BorrowedFd<'_>,
-    name: &str,
-) -> io::Result<()> {
+pub(crate) fn attach_in(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     Ok(move_mount(mount, c"", dir, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
