@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::cell::{self, Waiting};
+use super::cell::{self, Begin, Waiting};
 use super::cgroup::{self, Group};
 use super::sandbox::Made;
 use super::state::State;
@@ -13,7 +13,7 @@ use crate::plan::{CHIRP_CONFIG, Plan, Program, Root};
 use crate::reach::chirp::is_cookie;
 
 impl Launcher<'_> {
-    pub(super) fn ready(&self, state: &mut State) -> Result<Waiting, Failure> {
+    pub(super) fn ready(&self, state: &mut State, begin: Begin) -> Result<Waiting, Failure> {
         let (Some(plan), Some(sandbox), None, None) =
             (&state.plan, &state.sandbox, &state.ready, &state.cell)
         else {
@@ -25,7 +25,7 @@ impl Launcher<'_> {
         };
         let places = Places { for_job: true, ..places(plan, sandbox)? };
         let group = self.group(plan)?;
-        cell::make(plan, places, files, &self.daemon, group)
+        cell::make(plan, places, files, &self.daemon, group, begin)
     }
 
     /// A socket that the job's processes can reach, and its address where they look for it.
@@ -60,7 +60,7 @@ impl Launcher<'_> {
     pub(super) fn launch(&self, state: &mut State) -> Result<(i32, Option<String>), Failure> {
         let ready = match state.ready.take() {
             Some(ready) => ready,
-            None => self.ready(state)?,
+            None => self.ready(state, Begin::AtOnce)?,
         };
         let mut cell = ready.go()?;
         let started = (cell.pid, cell.revision.take());
@@ -78,7 +78,8 @@ impl Launcher<'_> {
         let plan = Plan { program, ..plan.clone() };
         let files = stdio::open(&plan)?.0;
         let places = Places { for_job: true, ..places(&plan, sandbox)? };
-        let cell = cell::make(&plan, places, files, &self.daemon, self.group(&plan)?)?.go()?;
+        let group = self.group(&plan)?;
+        let cell = cell::make(&plan, places, files, &self.daemon, group, Begin::AtOnce)?.go()?;
         let pid = cell.pid;
         state.cell = Some(cell);
         state.script = true;

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use super::cell::Begin;
 use super::message::{Order, Report};
 use super::place::{self, Placed, Store};
 use super::sandbox::{self, Made};
@@ -44,7 +45,7 @@ impl Launcher<'_> {
                 Ok(Some(Report::Opened { streams: state.streams.len() }))
             }
             Order::Ready => {
-                state.ready = Some(self.ready(state)?);
+                state.ready = Some(self.ready(state, Begin::WhenTold)?);
                 Ok(None)
             }
             Order::Listen(cookie) => {

@@ -18,6 +18,9 @@ use crate::sys::clone::{self, Child, Side};
 use crate::sys::exec;
 use crate::sys::privilege::Ids;
 
+/// What the job's process waits for; one more than it reads does no harm.
+const WORD: &[u8] = b"g";
+
 /// A cell whose job has everything but its program, and waits for the word to run that.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -30,6 +33,15 @@ pub(crate) struct Waiting {
     listener: Option<OwnedFd>,
 }
 
+/// When a job's process runs its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// As soon as it can: it needn't wait until the launcher knows of it.
+    AtOnce,
+    /// At the word.
+    WhenTold,
+}
+
 /// Makes the cell and the job's process in it.
 pub(crate) fn make(
     plan: &Plan,
@@ -37,10 +49,15 @@ pub(crate) fn make(
     files: Files,
     daemon: &Ids,
     group: Option<Group>,
+    begin: Begin,
 ) -> Result<Waiting, Failure> {
     let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
     let (told, tell) = pipe().at(Step::Namespaces, "pipe")?;
     let (gate, go) = pipe().at(Step::Namespaces, "pipe")?;
+    // Elsewhere a failure to make the cell known would not end all that the job has begun meanwhile.
+    if begin == Begin::AtOnce && plan.namespaces.pid != PidOne::Shared {
+        rustix::io::write(&go, WORD).at(Step::Namespaces, "the word to run")?;
+    }
     let (status, report) = messages().at(Step::Namespaces, "socketpair")?;
     let into = group.as_ref().map(Group::dir);
     let init = match clone::fork_into(flags(plan), into).at(Step::Namespaces, "clone3")? {
@@ -96,7 +113,7 @@ impl Waiting {
     /// Has the job run its program, which it does when this comes back without an error.
     pub(crate) fn go(self) -> Result<Cell, Failure> {
         // One that has ended meanwhile has said why.
-        let _ = File::from(self.go).write_all(b"g");
+        let _ = File::from(self.go).write_all(WORD);
         match reason(self.told) {
             Ok(()) => Ok(self.cell),
             Err(failure) => {

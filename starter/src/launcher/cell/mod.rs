@@ -16,7 +16,7 @@ mod make;
 pub(super) use self::handover::{messages, receive_pidfd, send_pidfd};
 pub(super) use self::init::oom_score;
 pub(super) use self::make::reason;
-pub(crate) use self::make::{Waiting, make};
+pub(crate) use self::make::{Begin, Waiting, make};
 
 use std::fs;
 use std::os::fd::OwnedFd;
