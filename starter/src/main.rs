@@ -11,6 +11,7 @@ mod say;
 
 mod abilities;
 mod cli;
+mod clock;
 mod failure;
 mod hooks;
 mod host;
@@ -21,6 +22,8 @@ mod log;
 mod parent;
 mod plan;
 mod reach;
+#[cfg(test)]
+mod reference;
 mod report;
 mod supervisor;
 mod sys;
@@ -36,5 +39,6 @@ extern "C" fn main(_count: i32, _arguments: *const *const std::ffi::c_char) -> i
     if sys::start::prepare().is_err() {
         return 1;
     }
+    clock::begin();
     cli::main(std::env::args_os().skip(1).collect()).into()
 }

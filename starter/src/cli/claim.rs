@@ -54,5 +54,7 @@ fn run(common: &Common) -> Result<u8, Failure> {
     ground.slot = common.log_suffix.clone();
     let ((startd, shadow), forked) = ground.fork(signals, (startd, shadow), false)?;
     let (host, for_jobs) = (ground.host.clone(), inherited.for_jobs());
-    forked.work(|desk| Ok(Pool::new(desk, startd, shadow, &ground.knobs, host, for_jobs)?.run()))
+    let slot = ground.slot.as_deref().unwrap_or("slot");
+    forked
+        .work(|desk| Ok(Pool::new(desk, startd, shadow, &ground.knobs, host, for_jobs)?.run(slot)))
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use condor_config::Config;
 
-use crate::knobs::{self, Knob};
+use crate::knobs::{self, Knob, Since};
 
 /// Prints all knobs, or those that are named; any other knob of HTCondor may be named too.
 pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
@@ -24,7 +24,7 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     };
     if names.is_empty() {
         for knob in knobs::all() {
-            say!("# {}", knob.text.trim());
+            about(knob);
             show(&config, knob.name, Some(knob));
             say!();
         }
@@ -37,11 +37,20 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     for name in names {
         let knob = knobs::all().find(|knob| knob.name.eq_ignore_ascii_case(name));
         if let Some(knob) = knob {
-            say!("# {}", knob.text.trim());
+            about(knob);
         }
         missing += u8::from(!show(&config, knob.map_or(name, |knob| knob.name), knob));
     }
     Ok(u8::from(missing > 0))
+}
+
+/// Its sentence, and whose it is if it isn't HTCondor's in all versions.
+fn about(knob: &Knob) {
+    let text = knob.text.trim();
+    match knob.since {
+        Since::Always => say!("# {text}"),
+        since => say!("# {text} ({since})"),
+    }
 }
 
 /// One knob; says whether it has a value.

@@ -1,5 +1,5 @@
-//! The knobs that the starter reads: one table gives the typed values, `starter config`, and the
-//! documentation.
+//! The knobs that the starter reads: one table gives the typed values, `starter config`, and by way of
+//! `reference` the manual.
 
 mod families;
 mod plugins;
@@ -11,7 +11,7 @@ use condor_config::{Config, Options};
 
 use self::families::{by_slot, directories, monitored_resources, resource_environment, rules};
 pub(crate) use self::plugins::PluginKnobs;
-pub(crate) use self::table::{Knob, Knobs};
+pub(crate) use self::table::{Knob, Knobs, Since};
 
 use self::types::Home;
 use crate::failure::{Failure, Step};

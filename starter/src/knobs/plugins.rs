@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use condor_config::Config;
 use serde::Deserialize;
 
-use super::table::{Kind, Knob};
+use super::table::{Kind, Knob, Since, since};
 use super::{Knobs, unusable, values};
 use crate::failure::Failure;
 
 macro_rules! knobs {
-    ($(#[doc = $text:literal] $name:ident $field:ident: $type:ty = $kind:ident $default:literal;)+) => {
+    ($(#[doc = $text:literal] $name:ident $field:ident: $type:ty = $kind:ident $default:literal $(, $since:expr)?;)+) => {
         /// Every knob of them, in the order of the manual.
         pub(super) const TABLE: &[Knob] = &[$(Knob {
             name: stringify!($name),
@@ -18,6 +18,8 @@ macro_rules! knobs {
             kind: Kind::$kind,
             default: $default,
             text: $text,
+            rust_type: stringify!($type),
+            since: since!($($since)?),
         }),+];
 
         /// Their values.
@@ -36,11 +38,11 @@ knobs! {
     /// Use plugins that move many files in one call.
     ENABLE_MULTIFILE_TRANSFER_PLUGINS enable_multifile_transfer_plugins: bool = Boolean "True";
     /// Seconds that plugins may take to say which schemes they are for.
-    FILETRANSFER_PLUGIN_CLASSAD_TIMEOUT filetransfer_plugin_classad_timeout: i64 = Number "20";
+    FILETRANSFER_PLUGIN_CLASSAD_TIMEOUT filetransfer_plugin_classad_timeout: i64 = Number "20", Since::Condor("25.2");
     /// Seconds that a call of a plugin may take before it is killed.
     MAX_FILE_TRANSFER_PLUGIN_LIFETIME max_file_transfer_plugin_lifetime: i64 = Number "72000";
     /// Whether jobs may not bring plugins, an expression over slot (MY) and job (TARGET): True, or 2 to ignore them.
-    STARTER_DISABLE_USER_SUPPLIED_TRANSFER_PLUGINS starter_disable_user_supplied_transfer_plugins: Option<String> = Text "";
+    STARTER_DISABLE_USER_SUPPLIED_TRANSFER_PLUGINS starter_disable_user_supplied_transfer_plugins: Option<String> = Text "", Since::Condor("25.11");
     /// Hear what plugins say to standard error, too.
     REDIRECT_FILETRANSFER_PLUGIN_STDERR_TO_STDOUT redirect_filetransfer_plugin_stderr_to_stdout: bool = Boolean "True";
     /// Set to log what a plugin says that succeeds.

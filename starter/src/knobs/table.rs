@@ -1,6 +1,7 @@
 //! Every knob the starter reads: name, field, type, default, and a sentence for the manual.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde::Deserialize;
 
 use super::families::ResourceEnvironment;
 use super::roots::{NamedRoot, Unusable};
-use super::types::{Condition, Home, Permissions};
+use super::types::{Condition, Home, Lines, Permissions};
 use crate::hooks::Hooks;
 use crate::sys::seccomp::Profile;
 
@@ -39,10 +40,50 @@ pub(crate) struct Knob {
     pub(crate) default: &'static str,
     /// What it does.
     pub(crate) text: &'static str,
+    /// The Rust type of its value, as the compiler writes it: the manual's word follows from it.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the manual, which a test writes"))]
+    pub(crate) rust_type: &'static str,
+    /// Whose it is.
+    pub(crate) since: Since,
 }
 
+/// Where a knob comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// HTCondor has it in all versions from 23.9 to 25.14.
+    Always,
+    /// HTCondor has it from this version on; Cloister knows it in every pool.
+    Condor(&'static str),
+    /// HTCondor had it up to this version; Cloister has it in every pool.
+    Until(&'static str),
+    /// Cloister has it, HTCondor hasn't.
+    Cloister,
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Always => f.write_str("HTCondor"),
+            Self::Condor(version) => write!(f, "HTCondor {version}"),
+            Self::Until(version) => write!(f, "HTCondor up to {version}, Cloister"),
+            Self::Cloister => f.write_str("Cloister"),
+        }
+    }
+}
+
+/// Most knobs are HTCondor's own, in every version.
+macro_rules! since {
+    () => {
+        $crate::knobs::table::Since::Always
+    };
+    ($since:expr) => {
+        $since
+    };
+}
+pub(super) use since;
+
 macro_rules! knobs {
-    ($($(#[doc = $text:literal])+ $name:ident $field:ident: $type:ty = $kind:ident $default:literal;)+) => {
+    ($($(#[doc = $text:literal])+ $name:ident $field:ident: $type:ty = $kind:ident $default:literal $(, $since:expr)?;)+) => {
         /// Every knob, in the order of the manual.
         pub(crate) const TABLE: &[Knob] = &[$(Knob {
             name: stringify!($name),
@@ -50,6 +91,8 @@ macro_rules! knobs {
             kind: Kind::$kind,
             default: $default,
             text: concat!($($text),+),
+            rust_type: stringify!($type),
+            since: since!($($since)?),
         }),+];
 
         /// The configuration as the starter uses it. Read once, before the launcher is forked.
@@ -129,6 +172,10 @@ knobs! {
     DEBUG_TIME_FORMAT debug_time_format: Option<String> = Text "";
     /// Seconds since 1970 in front of a line in place of date and time.
     LOGS_USE_TIMESTAMP logs_use_timestamp: bool = Boolean "False";
+    /// What a line of the log is: text, as HTCondor's daemons write it, or json, an object with time, pid, level, header and message.
+    STARTER_LOG_FORMAT starter_log_format: Lines = Text "text", Since::Cloister;
+    /// A directory that the daemons' account can write to. At the end of each job, numbers of jobs, seconds and times to begin are added up in cloister-SLOT.prom there, for Prometheus' node exporter; without it they aren't kept.
+    STARTER_METRICS_DIRECTORY starter_metrics_directory: Option<PathBuf> = Text "", Since::Cloister;
     /// User and group id of the daemons, UID.GID; without it the account condor, or nobody.
     CONDOR_IDS condor_ids: Option<String> = Text "";
     /// The domain in which account names mean the same on all machines.
@@ -144,11 +191,11 @@ knobs! {
     /// The account of jobs that don't run as their owner, in slots without one of SLOTn_USER; without it nobody.
     NOBODY_SLOT_USER nobody_slot_user: Option<String> = Text "";
     /// Roots that jobs can ask for by name with RequestedChroot: NAME=PATH, ...
-    NAMED_CHROOT named_chroot: Option<String> = Text "";
-    /// The root of jobs that ask for none. Cloister's own.
-    NAMED_CHROOT_DEFAULT named_chroot_default: Option<String> = Text "";
-    /// Seconds that a root may take to answer when a job starts. Cloister's own.
-    NAMED_CHROOT_TIMEOUT named_chroot_timeout: i64 = Number "60";
+    NAMED_CHROOT named_chroot: Option<String> = Text "", Since::Until("25.4");
+    /// The root of jobs that ask for none.
+    NAMED_CHROOT_DEFAULT named_chroot_default: Option<String> = Text "", Since::Cloister;
+    /// Seconds that a root may take to answer when a job starts.
+    NAMED_CHROOT_TIMEOUT named_chroot_timeout: i64 = Number "60", Since::Cloister;
     /// Directories that each job has for itself, empty: a list, or an expression over the job ad.
     MOUNT_UNDER_SCRATCH mount_under_scratch: Option<String> = Text "/tmp,/var/tmp";
     /// A /dev/shm of its own for each job.
@@ -160,27 +207,27 @@ knobs! {
     /// Process 1 of the PID namespace is a small init; False: the job itself.
     USE_PID_NAMESPACE_INIT use_pid_namespace_init: bool = Boolean "True";
     /// No network but loopback.
-    NO_JOB_NETWORKING no_job_networking: bool = Boolean "False";
-    /// A /dev of its own for each job, with harmless devices only. Cloister's own.
-    JOB_PRIVATE_DEV job_private_dev: bool = Boolean "True";
-    /// Names below the machine's /dev that jobs have in theirs too; * at the end of one stands for any text. Jobs with GPUs have those too. Cloister's own.
-    JOB_DEVICES job_devices: Vec<String> = List "infiniband";
-    /// The account's home as a job sees it: private (empty, in the sandbox), read-only, or machine. Cloister's own.
-    JOB_HOME job_home: Home = Text "private";
-    /// Directories of the machine that jobs can't look into: paths, and knobs that have one. Cloister's own.
-    JOB_HIDDEN_DIRECTORIES job_hidden_directories: Vec<String> = List "SPOOL LOG LOCK RUN DAEMON_SOCKET_DIR SEC_CREDENTIAL_DIRECTORY SEC_CREDENTIAL_DIRECTORY_KRB SEC_CREDENTIAL_DIRECTORY_OAUTH SEC_PASSWORD_DIRECTORY SEC_TOKEN_SYSTEM_DIRECTORY SEC_TOKEN_DIRECTORY /run/user /run/dbus /run/systemd/journal /var/mail /var/crash /var/lib/systemd/coredump";
-    /// Directories that each job has for itself, empty and in memory, where the machine has them. Cloister's own.
-    JOB_MEMORY_DIRECTORIES job_memory_directories: Vec<String> = List "/run/lock";
-    /// Directories of the machine that jobs can't write to, with all that is mounted below: paths (/ is all of the machine), and knobs that have one. Mounts that the machine makes there later don't arrive. Cloister's own.
-    JOB_READ_ONLY_DIRECTORIES job_read_only_directories: Vec<String> = List "";
-    /// Directories below those that stay as they are, also for mounts that come later (autofs, CVMFS). Cloister's own.
-    JOB_READ_ONLY_EXCEPTIONS job_read_only_exceptions: Vec<String> = List "";
-    /// What jobs see of the machine and may ask of the kernel as with the stock starter, but for what the knobs above and below are set to. Cloister's own.
-    JOB_STOCK_VIEW job_stock_view: bool = Boolean "False";
-    /// Which system calls jobs can't make: default; nested (containers in jobs are possible); debug (perf is possible); keyrings (all but those for keyrings are possible). Cloister's own.
-    JOB_SYSTEM_CALLS job_system_calls: Profile = Text "default";
+    NO_JOB_NETWORKING no_job_networking: bool = Boolean "False", Since::Condor("24.7");
+    /// A /dev of its own for each job, with harmless devices only.
+    JOB_PRIVATE_DEV job_private_dev: bool = Boolean "True", Since::Cloister;
+    /// Names below the machine's /dev that jobs have in theirs too; * at the end of one stands for any text. Jobs with GPUs have those too.
+    JOB_DEVICES job_devices: Vec<String> = List "infiniband", Since::Cloister;
+    /// The account's home as a job sees it: private (empty, in the sandbox), read-only, or machine.
+    JOB_HOME job_home: Home = Text "private", Since::Cloister;
+    /// Directories of the machine that jobs can't look into: paths, and knobs that have one.
+    JOB_HIDDEN_DIRECTORIES job_hidden_directories: Vec<String> = List "SPOOL LOG LOCK RUN DAEMON_SOCKET_DIR SEC_CREDENTIAL_DIRECTORY SEC_CREDENTIAL_DIRECTORY_KRB SEC_CREDENTIAL_DIRECTORY_OAUTH SEC_PASSWORD_DIRECTORY SEC_TOKEN_SYSTEM_DIRECTORY SEC_TOKEN_DIRECTORY /run/user /run/dbus /run/systemd/journal /var/mail /var/crash /var/lib/systemd/coredump", Since::Cloister;
+    /// Directories that each job has for itself, empty and in memory, where the machine has them.
+    JOB_MEMORY_DIRECTORIES job_memory_directories: Vec<String> = List "/run/lock", Since::Cloister;
+    /// Directories of the machine that jobs can't write to, with all that is mounted below: paths (/ is all of the machine), and knobs that have one. Mounts that the machine makes there later don't arrive.
+    JOB_READ_ONLY_DIRECTORIES job_read_only_directories: Vec<String> = List "", Since::Cloister;
+    /// Directories below those that stay as they are, also for mounts that come later (autofs, CVMFS).
+    JOB_READ_ONLY_EXCEPTIONS job_read_only_exceptions: Vec<String> = List "", Since::Cloister;
+    /// What jobs see of the machine and may ask of the kernel as with the stock starter, but for what the knobs above and below are set to.
+    JOB_STOCK_VIEW job_stock_view: bool = Boolean "False", Since::Cloister;
+    /// Which system calls jobs can't make: default; nested (containers in jobs are possible); debug (perf is possible); keyrings (all but those for keyrings are possible).
+    JOB_SYSTEM_CALLS job_system_calls: Profile = Text "default", Since::Cloister;
     /// The sandbox is dir_PID/scratch as in HTCondor 25; False: dir_PID as in 23.
-    STARTER_NESTED_SCRATCH starter_nested_scratch: bool = Boolean "True";
+    STARTER_NESTED_SCRATCH starter_nested_scratch: bool = Boolean "True", Since::Condor("24.7");
     /// Who may look into a sandbox: user, group or world.
     JOB_EXECDIR_PERMISSIONS job_execdir_permissions: Permissions = Text "user";
     /// Variables for every job, which may override them: NAME=VALUE;... or "NAME=VALUE ...".
@@ -188,7 +235,7 @@ knobs! {
     /// The starter's own variables for jobs: True, False, or names with * and !.
     JOB_INHERITS_STARTER_ENVIRONMENT job_inherits_starter_environment: Option<String> = Text "False";
     /// Set HOME to the account's home.
-    STARTER_SETS_HOME_ENV starter_sets_home_env: bool = Boolean "True";
+    STARTER_SETS_HOME_ENV starter_sets_home_env: bool = Boolean "True", Since::Condor("24.8");
     /// Variables that are set to the number of CPUs unless the job sets them.
     STARTER_NUM_THREADS_ENV_VARS starter_num_threads_env_vars: Vec<String> = List "CUBACORES GOMAXPROCS JULIA_NUM_THREADS MKL_NUM_THREADS NUMEXPR_NUM_THREADS OMP_NUM_THREADS OMP_THREAD_LIMIT OPENBLAS_NUM_THREADS PYTHON_CPU_COUNT ROOT_MAX_THREADS TF_LOOP_PARALLEL_ITERATIONS TF_NUM_THREADS";
     /// Tell jobs their GPUs in NVIDIA_VISIBLE_DEVICES.
@@ -196,7 +243,7 @@ knobs! {
     /// A program that is run in place of every job, with the job's program as first argument.
     USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
     /// Let jobs run programs before and after their own (PreCmd, PostCmd): an expression over the slot and the job.
-    STARTER_ALLOW_JOB_PRE_AND_POST_CMD starter_allow_job_pre_and_post_cmd: Option<String> = Text "";
+    STARTER_ALLOW_JOB_PRE_AND_POST_CMD starter_allow_job_pre_and_post_cmd: Option<String> = Text "", Since::Condor("25.11");
     /// Added to a job's niceness, 0 to 19: an expression over the job ad.
     JOB_RENICE_INCREMENT job_renice_increment: Option<String> = Text "";
     /// Keep a job on the CPUs of its slot: those of ASSIGN_CPU_AFFINITY or SLOTn_CPU_AFFINITY, else the one of the slot's number.
@@ -214,33 +261,33 @@ knobs! {
     /// The hard limit in MiB, with custom: an expression over the slot's and the job's ad.
     CGROUP_HARD_MEMORY_LIMIT_EXPR cgroup_hard_memory_limit_expr: Option<String> = Text "";
     /// The soft limit in MiB, with custom.
-    CGROUP_SOFT_MEMORY_LIMIT_EXPR cgroup_soft_memory_limit_expr: Option<String> = Text "";
+    CGROUP_SOFT_MEMORY_LIMIT_EXPR cgroup_soft_memory_limit_expr: Option<String> = Text "", Since::Cloister;
     /// Memory in MiB that isn't taken from a job when the machine runs short: such an expression.
     CGROUP_LOW_MEMORY_LIMIT cgroup_low_memory_limit: Option<String> = Text "";
     /// No swap space for a job with a hard limit. False in pools of before 24.1 unless it is set.
     DISABLE_SWAP_FOR_JOB disable_swap_for_job: bool = Boolean "True";
-    /// Processes and threads that a job may have: such an expression. Cloister's own.
-    CGROUP_PIDS_LIMIT cgroup_pids_limit: Option<String> = Text "1024 + 512 * (Cpus ?: 1)";
-    /// A job's share of busy disks, 1 to 10000, where 100 is usual: such an expression. Cloister's own.
-    CGROUP_IO_WEIGHT cgroup_io_weight: Option<String> = Text "";
+    /// Processes and threads that a job may have: such an expression.
+    CGROUP_PIDS_LIMIT cgroup_pids_limit: Option<String> = Text "1024 + 512 * (Cpus ?: 1)", Since::Cloister;
+    /// A job's share of busy disks, 1 to 10000, where 100 is usual: such an expression.
+    CGROUP_IO_WEIGHT cgroup_io_weight: Option<String> = Text "", Since::Cloister;
     /// Report the kernel's peak of memory with all it counts, instead of the largest anonymous and shared memory seen.
-    CGROUP_USE_PEAK_MEMORY cgroup_use_peak_memory: bool = Boolean "False";
+    CGROUP_USE_PEAK_MEMORY cgroup_use_peak_memory: bool = Boolean "False", Since::Condor("23.10");
     /// Take file caches off that peak.
     CGROUP_IGNORE_CACHE_MEMORY cgroup_ignore_cache_memory: bool = Boolean "True";
     /// Seconds between two looks at a job's memory.
-    CGROUP_POLLING_INTERVAL cgroup_polling_interval: i64 = Number "5";
-    /// Hold a job whose sandbox takes more than the disk space of its slot, and let it write no more where EXECUTE's file system has project quotas. Cloister's own.
-    STARTER_ENFORCE_DISK_LIMITS starter_enforce_disk_limits: bool = Boolean "False";
+    CGROUP_POLLING_INTERVAL cgroup_polling_interval: i64 = Number "5", Since::Condor("24.3");
+    /// Hold a job whose sandbox takes more than the disk space of its slot, and let it write no more where EXECUTE's file system has project quotas.
+    STARTER_ENFORCE_DISK_LIMITS starter_enforce_disk_limits: bool = Boolean "False", Since::Cloister;
     /// The same; a startd of HTCondor's makes a logical volume for each job besides, which isn't used here.
     STARTD_ENFORCE_DISK_LIMITS startd_enforce_disk_limits: bool = Boolean "False";
     /// Hold a job that was killed because memory ran out; False: not if it was well below its own limit.
-    STARTER_ALWAYS_HOLD_ON_OOM starter_always_hold_on_oom: bool = Boolean "True";
+    STARTER_ALWAYS_HOLD_ON_OOM starter_always_hold_on_oom: bool = Boolean "True", Since::Condor("24.2");
     /// Seconds without a sign of life after which the startd may kill the starter.
     NOT_RESPONDING_TIMEOUT not_responding_timeout: i64 = Number "3600";
     /// The same for starters alone; without it NOT_RESPONDING_TIMEOUT.
     STARTER_NOT_RESPONDING_TIMEOUT starter_not_responding_timeout: Option<i64> = Number "";
     /// Seconds until the first sign of life to a startd that isn't in a hurry for it (25).
-    STARTER_FIRST_CHILDALIVE_DELAY starter_first_childalive_delay: i64 = Number "30";
+    STARTER_FIRST_CHILDALIVE_DELAY starter_first_childalive_delay: i64 = Number "30", Since::Condor("25.14");
     /// Seconds from the start of a job to the first report on what it uses.
     STARTER_INITIAL_UPDATE_INTERVAL starter_initial_update_interval: i64 = Number "8";
     /// Seconds between later ones.
@@ -262,7 +309,7 @@ knobs! {
     /// Seconds that a job may take to end once it was asked to, unless the startd is quicker.
     SHUTDOWN_GRACEFUL_TIMEOUT shutdown_graceful_timeout: i64 = Number "1800";
     /// After a checkpoint, ask the startd whether it would have the claim used again; if not, the job goes back to the queue (25.5 and after).
-    CHECK_REACTIVATE_AFTER_CHECKPOINT check_reactivate_after_checkpoint: bool = Boolean "True";
+    CHECK_REACTIVATE_AFTER_CHECKPOINT check_reactivate_after_checkpoint: bool = Boolean "True", Since::Condor("25.5");
     /// Let jobs reach the submit side while they run (condor_chirp).
     ENABLE_CHIRP enable_chirp: bool = Boolean "True";
     /// Its files.
@@ -298,7 +345,7 @@ knobs! {
     /// The same for jobs without a HookKeyword, or with one that isn't known here.
     STARTER_DEFAULT_JOB_HOOK_KEYWORD starter_default_job_hook_keyword: Option<String> = Text "";
     /// Don't ask a shadow of 25 what to do after input could not be fetched.
-    GUIDANCE_MUMS_THE_WORD guidance_mums_the_word: bool = Boolean "False";
+    GUIDANCE_MUMS_THE_WORD guidance_mums_the_word: bool = Boolean "False", Since::Condor("24.5");
     /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.
     MEMORY_USAGE_METRIC memory_usage_metric: String = Text "((ResidentSetSize + 1023) / 1024)";
 }

@@ -66,6 +66,29 @@ impl TryFrom<String> for Home {
     }
 }
 
+/// What a line of the log is (STARTER_LOG_FORMAT).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Lines {
+    /// As HTCondor's daemons write it.
+    #[default]
+    Text,
+    /// An object.
+    Json,
+}
+
+impl TryFrom<String> for Lines {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("{text:?}: text or json is needed")),
+        }
+    }
+}
+
 /// An expression over the job ad that says yes or no; text that is no expression says no.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, fmt::strtime};
+use serde::Serialize;
 use tracing::Level;
 
 use super::flags::Flags;
@@ -21,7 +22,20 @@ pub(crate) struct Form {
     time: Option<String>,
     /// `-header`: as it is, in front of the text.
     pub(crate) header: Option<String>,
+    /// Objects in place of text (STARTER_LOG_FORMAT).
+    pub(crate) json: bool,
     zone: OnceCell<TimeZone>,
+}
+
+/// A line as an object.
+#[derive(Serialize)]
+struct Object<'a> {
+    time: String,
+    pid: u32,
+    level: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<&'a str>,
+    message: &'a str,
 }
 
 impl Form {
@@ -38,12 +52,15 @@ impl Form {
                     .is_ok()
         };
         let time = time.filter(usable).map(str::to_owned);
-        Self { flags, time, header, zone: OnceCell::new() }
+        Self { flags, time, header, json: false, zone: OnceCell::new() }
     }
 
     /// A line with its end. What would be several lines becomes one, unless each further one begins with
     /// a tab: nobody takes such a line for one of ours.
     pub(crate) fn line(&self, now: Timestamp, pid: u32, level: Level, text: &str) -> String {
+        if self.json {
+            return self.object(now, pid, level, text);
+        }
         let mut line = self.time(now);
         // Writing to a string doesn't fail.
         if self.flags.pid {
@@ -72,6 +89,25 @@ impl Form {
             };
             line.push(if stays { c } else { ' ' });
         }
+        line.push('\n');
+        line
+    }
+
+    /// The same as an object. Time is UTC, in the form of RFC 3339.
+    fn object(&self, now: Timestamp, pid: u32, level: Level, text: &str) -> String {
+        let object = Object {
+            time: format!("{now:.3}"),
+            pid,
+            level: match level {
+                Level::ERROR => "error",
+                Level::WARN => "warning",
+                Level::INFO => "info",
+                _ => "debug",
+            },
+            header: self.header.as_deref().map(str::trim),
+            message: text,
+        };
+        let mut line = serde_json::to_string(&object).unwrap_or_default();
         line.push('\n');
         line
     }
@@ -168,6 +204,12 @@ mod tests {
         assert_eq!(
             line(form("D_SUB_SECOND", Some("\"%Y %H:%M:%S\""), None), Level::INFO, "x"),
             "2026 08:31:37.000 x\n"
+        );
+        let json = Form { json: true, ..form("D_CAT", None, Some("(1.0) ")) };
+        assert_eq!(
+            line(json, Level::WARN, "a \"b\"\n\u{1b}[31m"),
+            "{\"time\":\"2026-11-25T08:31:36.999Z\",\"pid\":22,\"level\":\"warning\",\
+             \"header\":\"(1.0)\",\"message\":\"a \\\"b\\\"\\n\\u001b[31m\"}\n"
         );
         assert_eq!(line(form("", Some("%Q%!"), None), Level::INFO, "x"), "11/25/26 08:31:36 x\n");
     }

@@ -21,6 +21,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::failure::{Failure, Step};
 use crate::knobs::Knobs;
+use crate::knobs::types::Lines;
 use crate::sys::privilege::Ids;
 use file::{Keeping, LogFile};
 use flags::Flags;
@@ -43,6 +44,7 @@ pub(crate) struct Settings {
     time: Option<String>,
     keeping: Keeping,
     header: Option<String>,
+    json: bool,
 }
 
 impl Settings {
@@ -68,11 +70,14 @@ impl Settings {
             truncate: knobs.trunc_starter_log_on_open,
         };
         let time = knobs.debug_time_format.clone();
-        Ok(Self { flags, time, keeping, header: header.map(str::to_owned) })
+        let json = knobs.starter_log_format == Lines::Json;
+        Ok(Self { flags, time, keeping, header: header.map(str::to_owned), json })
     }
 
     fn form(&self) -> Form {
-        Form::new(self.flags, self.time.as_deref(), self.header.clone())
+        let mut form = Form::new(self.flags, self.time.as_deref(), self.header.clone());
+        form.json = self.json;
+        form
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Result<'a> {
     pub(crate) outcome: &'a Outcome,
     /// Start of the program, seconds since the epoch.
     pub(crate) started: Option<i64>,
+    /// From the start of the starter to that of the program.
+    pub(crate) to_exec: Duration,
     /// How long the program ran.
     pub(crate) wall: Duration,
     /// Process number on the machine.
@@ -45,6 +47,7 @@ pub(crate) fn result(result: &Result<'_>) -> ClassAd {
     if let Some(started) = result.started {
         ad.insert_value("JobStartDate", started);
         ad.insert_value("JobPid", i64::from(result.pid));
+        ad.insert_value(TIME_TO_EXEC, milliseconds(result.to_exec));
         ad.insert_value("JobDuration", seconds(result.wall));
         ad.insert_value("RemoteWallClockTime", seconds(result.wall));
     }
@@ -63,6 +66,15 @@ pub(crate) fn result(result: &Result<'_>) -> ClassAd {
         Outcome::Failed(failure) => failed(&mut ad, failure),
     }
     ad
+}
+
+/// Milliseconds from the start of the starter to that of the job's program. A shadow passes on what
+/// begins with `Assigned`, and few other names.
+pub(crate) const TIME_TO_EXEC: &str = "AssignedTimeToExec";
+
+/// Whole milliseconds.
+pub(crate) fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Microseconds are as fine as the kernel's own figures, and print short.

@@ -3,6 +3,7 @@
 pub(crate) mod ad;
 mod disk;
 pub(crate) mod events;
+pub(crate) mod metrics;
 mod usage;
 
 pub(crate) use disk::{Disk, measure};

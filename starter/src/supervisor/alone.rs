@@ -6,6 +6,7 @@ use classad::ClassAd;
 use nix::sys::signal::Signal;
 
 use super::{Desk, describe, log_plan, memory, unexpected};
+use crate::clock;
 use crate::failure::{Failure, Step};
 use crate::host::run_as;
 use crate::job::Job;
@@ -54,6 +55,7 @@ struct Progress {
     plan: Option<Plan>,
     pid: i32,
     started: Option<(Instant, i64)>,
+    to_exec: Duration,
     wall: Duration,
     disk: Disk,
 }
@@ -75,6 +77,7 @@ impl Supervisor<'_> {
             plan: progress.plan.as_ref(),
             outcome: &outcome,
             started: progress.started.map(|(_, epoch)| epoch),
+            to_exec: progress.to_exec,
             wall: progress.wall,
             pid: progress.pid,
             disk: progress.disk,
@@ -119,6 +122,7 @@ impl Supervisor<'_> {
         let epoch = i64::try_from(epoch.as_secs()).unwrap_or_default();
         progress.started = Some((Instant::now(), epoch));
         plan.root_revision = revision;
+        progress.to_exec = clock::since_begin();
         progress.pid = pid;
         tracing::info!("Create_Process succeeded, pid={pid}");
         self.watch.started(plan, pid);

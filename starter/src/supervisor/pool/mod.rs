@@ -13,6 +13,7 @@ mod assignment;
 mod checkpoint;
 mod chirp;
 mod contents;
+mod counters;
 mod credentials;
 mod deferral;
 mod disk;
@@ -172,12 +173,15 @@ impl<'a> Pool<'a> {
         })
     }
 
-    /// Runs the job; the exit code.
-    pub(crate) fn run(mut self) -> u8 {
-        let code = match self.life() {
+    /// Runs the job of this slot; the exit code.
+    pub(crate) fn run(mut self, slot: &str) -> u8 {
+        let life = self.life();
+        let left = self.left(&life);
+        let code = match life {
             Ok(()) => EXIT_OK,
             Err(broken) => self.broken(broken),
         };
+        self.count(slot, left);
         // Whatever runs still is ended by this.
         let gone = self.desk.order(&Order::Finish).and_then(|()| self.desk.gone());
         match gone {

@@ -8,12 +8,14 @@ use classad::{ClassAd, Expr};
 use super::super::ending::Ending;
 use super::super::monitors;
 use super::{NO_PROMISE, SLACK, SLOT_AD, number, promise};
+use crate::clock;
 use crate::failure::Failure;
 use crate::knobs::Knobs;
 use crate::launcher::message::{Ended, Status};
 use crate::parent::startd::Release;
 use crate::plan::Plan;
-use crate::report::ad::{exit, seconds};
+use crate::report::ad::{TIME_TO_EXEC, exit, milliseconds, seconds};
+use crate::report::metrics::{Left, Tally};
 use crate::report::{Disk, Sample};
 use crate::supervisor::memory;
 
@@ -32,6 +34,8 @@ pub(in crate::supervisor::pool) struct Figures {
     /// Whether the shadow knows what came with 24.1 and after.
     modern: bool,
     started: SystemTime,
+    /// From the start of the starter to the first start of the program.
+    to_exec: Duration,
     /// Since the first start, and since the last one.
     clock: Instant,
     run: Instant,
@@ -60,6 +64,7 @@ impl Figures {
             pid,
             modern: shadow.is_some_and(|release| release >= SLOT_AD),
             started: SystemTime::now(),
+            to_exec: clock::since_begin(),
             clock: Instant::now(),
             run: Instant::now(),
             earlier: Sample::default(),
@@ -218,6 +223,7 @@ impl Figures {
         let mut ad = ClassAd::new();
         let since = self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         ad.insert_value("JobPid", i64::from(self.pid));
+        ad.insert_value(TIME_TO_EXEC, milliseconds(self.to_exec));
         ad.insert_value("NumPids", number(self.sample.processes));
         ad.insert_value("JobStartDate", number(since.as_secs()));
         ad.insert_value("RemoteUserCpu", seconds(self.sample.user));
@@ -277,6 +283,12 @@ impl Figures {
         self.ended
             .as_ref()
             .map_or_else(|| self.clock.elapsed(), |(_, at)| at.duration_since(self.clock))
+    }
+
+    /// What the job adds to the counters of its slot.
+    pub(in crate::supervisor::pool) fn tally(&self, left: Left) -> Tally {
+        let cpu = self.sample.user + self.sample.system;
+        Tally { left, to_exec: Some(self.to_exec), wall: self.time(), cpu }
     }
 
     /// CPUs in use on average.
