@@ -4,14 +4,17 @@ mod check;
 mod claim;
 mod config;
 mod examine;
+mod explain;
 mod inherited;
 mod invocation;
+mod live;
 mod local;
 mod plan;
 mod probe;
 mod run;
 mod session;
 mod stock;
+mod who;
 
 use std::ffi::OsString;
 
@@ -27,6 +30,9 @@ For people:
   starter check [ROOT...]     examine this machine and its named roots; says how to fix what fails
           [--json | --classad] [--deep] [--exec COMMAND [--as USER]]
   starter config [NAME...]    print knobs with value, origin and default
+  starter who [--json]        list the jobs that run on this machine
+  starter explain [--svg FILE] JOB|PID
+                              show the cell of a job that runs
 
 As the stock starter:
   starter -classad            print what this machine can do for jobs, as a startd asks for it
@@ -49,6 +55,8 @@ pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
         Some("plan") => plan::main(rest),
         Some("check") => check::main(rest),
         Some("config") => config::main(rest),
+        Some("who") => who::main(rest),
+        Some("explain") => explain::main(rest),
         Some("-h" | "--help" | "help") => {
             say!("{USAGE}");
             Ok(0)

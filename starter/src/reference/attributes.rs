@@ -62,6 +62,7 @@ macro_rules! attributes {
 attributes! {
     Job "RequestedChroot" "string" Cloister: "The named root that the job wants for its /. HTCondor had it until 25.4.";
     Job "MinIsolation" "string" Cloister: "Words of AssignedIsolation that the job doesn't run without; it is held where one can't be had.";
+    Job "WantIsolationReport" "boolean" Cloister: "Have an event in the user's log say what isolation the job got.";
     Job "Cmd" "string" HTCondor: "The program.";
     Job "Arguments" "string" HTCondor: "Its arguments, in V2 syntax; Args has them in V1.";
     Job "Args" "string" HTCondor: "The same in V1 syntax.";
@@ -97,6 +98,7 @@ attributes! {
 
     Report "AssignedIsolation" "string" Cloister: "What isolation the job got, in words: mnt pid ipc uts cgroup net dev home hidden seccomp and so on.";
     Report "AssignedChroot" "string" Cloister: "The named root that it got.";
+    Report "AssignedChrootRevision" "string" Cloister: "The revision of that root, where the admin has it read.";
     Report "IsolationNotApplied" "string" Cloister: "What is the default here and could not be had on this machine, with the reason.";
     Report "AssignedTimeToExec" "number" Cloister: "Milliseconds from the start of the starter to that of the job's program.";
     Report "CondorScratchDir" "string" HTCondor: "The job's sandbox.";
@@ -136,5 +138,6 @@ attributes! {
     Machine "NamedChroot" "string" HTCondor: "The same with a word root in front.";
     Machine "OfflineNamedChroots" "string" Cloister: "Named roots that are configured and can't be used.";
     Machine "<name>_ChrootOfflineReason" "string" Cloister: "Why one of them can't.";
+    Machine "<name>_ChrootRevision" "string" Cloister: "The revision of a root; _ChrootSystem is the system in it, _ChrootWriting what becomes of what a job writes there, _ChrootAllow who may have it.";
     Machine "HasFileTransfer" "boolean" HTCondor: "Files are moved. The other Has attributes are in compatibility.md.";
 }

@@ -43,6 +43,8 @@ pub(super) fn knobs() -> String {
     }
     text.push_str(
         ".El\n.Pp\nKnobs whose names are made of something:\n.Bl -tag -width Ds\n\
+         .It Ic NAMED_CHROOT_ Ns Ar name Ns Ic _ROOT , _BIND , _ETC , _DEV , _ALLOW , _REVISION\n\
+         How a named root is put together and who may have it.\n\
          .It Ic SLOTn_USER\nThe account of jobs in that slot which don't run as their owner.\n\
          .It Ic SLOTn_CPU_AFFINITY\nThe CPUs of jobs in that slot.\n\
          .It Ic ENVIRONMENT_FOR_Assigned Ns Ar RESOURCE\nVariables that tell a job what it was assigned of a resource.\n\

@@ -28,6 +28,7 @@ pub(super) fn knobs() -> String {
 
 /// Knobs whose names are made of something.
 const FAMILIES: &str = "\n| knobs by name | meaning |\n|---|---|\n\
+    | `NAMED_CHROOT_<name>_ROOT`, `_BIND`, `_ETC`, `_DEV`, `_ALLOW`, `_REVISION` | how a named root is put together and who may have it |\n\
     | `SLOTn_USER`, `SLOTn_m_USER` | the account of jobs in that slot which don't run as their owner |\n\
     | `SLOTn_CPU_AFFINITY` | the CPUs of jobs in that slot |\n\
     | `ENVIRONMENT_FOR_Assigned<resource>`, `ENVIRONMENT_VALUE_FOR_UnAssigned<resource>` | variables that tell a job its GPUs and the like |\n\
