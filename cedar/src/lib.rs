@@ -97,3 +97,8 @@ pub use session::Level;
 pub use sinful::{MAX_SINFUL, Sinful};
 pub use stream::{Connection, Digests, Direction, MAX_MESSAGE, MAX_PACKET, StreamState};
 pub use wire::{Codec, MAX_ATTRIBUTES, MAX_HANDSHAKE_ATTRIBUTES, MAX_STRING, Reader, Writer};
+
+/// The examples of the page that registries show.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

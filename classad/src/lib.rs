@@ -85,3 +85,8 @@ pub use options::{ParseOptions, Semantics, Syntax};
 pub use text::Text;
 pub use time::{AbsTime, RelTime, Zone};
 pub use value::{List, ScopedAd, Value};
+
+/// The examples of the page that registries show.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

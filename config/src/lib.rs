@@ -99,3 +99,8 @@ pub use crate::error::{Error, ErrorKind, Invalid, Warning};
 pub use crate::macros::Origin;
 pub use crate::options::Options;
 pub use crate::source::{As, Knobs};
+
+/// The examples of the page that registries show.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
