@@ -307,6 +307,28 @@ fn an_order_to_end_while_it_is_away() {
     }
 }
 
+/// An order to hold isn't lost with the shadow: the next one is told, or the lease ends.
+#[test]
+fn it_is_held_while_it_is_away() {
+    let polite = "trap 'exit 1' TERM; echo > ready; while :; do sleep 0.1; done";
+    for (release, back) in [(OLD, true), (NEW, true), (NEW, false)] {
+        let Some(machine) = machine() else { return };
+        let setup = Setup { release, ..leased(polite, if back { 60 } else { 4 }) };
+        let mut claim = failing(setup, BEGIN_EXECUTION, 1, Deed::CloseAfter).start(&machine);
+        lost(&mut claim, 1);
+        claim.made(&machine, "ready");
+        claim.startd.order(Order::Vacate(21, true));
+        // The job is over long before anybody comes.
+        sleep(Duration::from_secs(1));
+        if back {
+            comes_back(&mut claim, &Back::new());
+        }
+        let ended = claim.end(&machine).code(0);
+        let told = back.then(|| (21, "Claim deactivated".to_owned()));
+        assert_eq!((ended.error(), ended.exit()), (told, None), "{ended}");
+    }
+}
+
 /// What an evicted job wants back waits for a shadow.
 #[test]
 fn it_is_evicted_while_it_is_away() {

@@ -221,7 +221,35 @@ fn usage_is_that_of_all_processes() {
     assert!(cpu > 0.2, "{cpu}\n{ran}");
 }
 
-/// Where no PID namespace ends with init, launcher and init may be killed at once.
+/// Where no PID namespace ends with init, launcher and init may be killed at once: the supervisor ends what
+/// is left.
+#[test]
+fn nothing_is_left_when_launcher_and_init_are_killed() {
+    let Some((machine, base)) = Machine::with_cgroups() else { return };
+    let machine = machine.knob("USE_PID_NAMESPACES", "False");
+    let script =
+        format!("{} daemon; setsid sleep 1000 & echo ready; sleep 1000", hostile().display());
+    let mut running = machine.start(&Job::sh(&script));
+    running.line("ready");
+    let launcher = child(running.pid());
+    let init = child(launcher);
+    for (pid, signal) in
+        [(init, Signal::SIGSTOP), (launcher, Signal::SIGKILL), (init, Signal::SIGKILL)]
+    {
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+    let ran = running.wait();
+    assert!(ran.said.contains("launcher is gone"), "{ran}");
+    wait_until("the end of all processes", || machine.processes().is_empty());
+    run(&machine, &base, &Job::program("/bin/true")).ok();
+}
+
+fn child(parent: i32) -> i32 {
+    let text = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    text.trim().parse().unwrap()
+}
+
+/// The same with the supervisor: the next start in its slot ends what is left.
 #[test]
 fn nothing_is_left_of_a_starter_that_was_killed_with_all_that_watches() {
     let Some((machine, base)) = Machine::with_cgroups() else { return };
@@ -231,10 +259,6 @@ fn nothing_is_left_of_a_starter_that_was_killed_with_all_that_watches() {
     let mut running = machine.start(&Job::sh(&script));
     running.line("ready");
     let group = the_group(&base);
-    let child = |parent: i32| -> i32 {
-        let text = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
-        text.trim().parse().unwrap()
-    };
     let supervisor = running.pid();
     let launcher = child(supervisor);
     let init = child(launcher);

@@ -240,6 +240,20 @@ knobs! {
     STARTER_NUM_THREADS_ENV_VARS starter_num_threads_env_vars: Vec<String> = List "CUBACORES GOMAXPROCS JULIA_NUM_THREADS MKL_NUM_THREADS NUMEXPR_NUM_THREADS OMP_NUM_THREADS OMP_THREAD_LIMIT OPENBLAS_NUM_THREADS PYTHON_CPU_COUNT ROOT_MAX_THREADS TF_LOOP_PARALLEL_ITERATIONS TF_NUM_THREADS";
     /// Tell jobs their GPUs in NVIDIA_VISIBLE_DEVICES.
     AUTO_SET_NVIDIA_VISIBLE_DEVICES auto_set_nvidia_visible_devices: bool = Boolean "True";
+    /// The daemons' log of the events of all jobs, to which those of the local universe are added.
+    EVENT_LOG event_log: Option<PathBuf> = Text "";
+    /// Write them as ads in XML.
+    EVENT_LOG_USE_XML event_log_use_xml: bool = Boolean "False";
+    /// For tests of what is done about broken slots: a job with StarterShouldExitBroken leaves its slot broken.
+    TEST_JOB_CAN_BREAK_SLOT test_job_can_break_slot: bool = Boolean "False";
+    /// Mail to users of jobs of the local universe: a program like sendmail, by path or name.
+    SENDMAIL sendmail: PathBuf = Text "sendmail";
+    /// The same where there is no sendmail: a program like mailx.
+    MAIL mail: PathBuf = Text "/usr/bin/mail";
+    /// Whom it is from.
+    MAIL_FROM mail_from: Option<String> = Text "";
+    /// The domain of addresses without one; otherwise UID_DOMAIN.
+    EMAIL_DOMAIN email_domain: Option<String> = Text "";
     /// A program that is run in place of every job, with the job's program as first argument.
     USER_JOB_WRAPPER user_job_wrapper: Option<PathBuf> = Text "";
     /// Let jobs run programs before and after their own (PreCmd, PostCmd): an expression over the slot and the job.

@@ -171,6 +171,11 @@ impl Group {
         self.write("cgroup.kill", "1")
     }
 
+    /// What kills them when `1` is written to it, whoever does that. `None` where Linux can't.
+    pub(crate) fn killer(&self) -> Option<OwnedFd> {
+        open_at(self.dir.as_fd(), "cgroup.kill", OFlags::WRONLY).ok().map(OwnedFd::from)
+    }
+
     /// When memory is to be looked at next.
     pub(crate) fn due(&self) -> Instant {
         self.due

@@ -112,6 +112,8 @@ pub(crate) enum Report {
         pid: i32,
         /// The revision of its root, where that is known.
         revision: Option<String>,
+        /// What kills all of it follows: `cgroup.kill` of its cgroup, open for writing.
+        killer: bool,
     },
     /// All processes of the job are gone.
     Ended {
@@ -300,7 +302,7 @@ mod tests {
         one.send(&Report::Opened { streams: 2 }).unwrap();
         one.send_files(&[tempfile::tempfile().unwrap().into(), io::pipe().unwrap().0.into()])
             .unwrap();
-        one.send(&Report::Started { pid: 7, revision: None }).unwrap();
+        one.send(&Report::Started { pid: 7, revision: None, killer: false }).unwrap();
         let report: Option<Report> = other.receive().unwrap();
         assert!(matches!(report, Some(Report::Opened { streams: 2 })));
         assert_eq!(other.receive_files(2).unwrap().len(), 2);

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 
 use super::cell::Begin;
+use super::cgroup::Group;
 use super::message::{Order, Report};
 use super::place::{self, Placed, Store};
 use super::sandbox::{self, Made};
@@ -63,7 +64,7 @@ impl Launcher<'_> {
             }
             Order::Script(program) => {
                 let pid = self.script(*program, state)?;
-                Ok(Some(Report::Started { pid, revision: None }))
+                Ok(Some(started(pid, None, state)))
             }
             Order::Join(program) => {
                 if let Some(file) = state.brought.pop_front()
@@ -76,7 +77,7 @@ impl Launcher<'_> {
             }
             Order::Launch => {
                 let (pid, revision) = self.launch(state)?;
-                Ok(Some(Report::Started { pid, revision }))
+                Ok(Some(started(pid, revision, state)))
             }
             Order::Signal(number) => {
                 if let Some(cell) = &state.cell {
@@ -198,4 +199,11 @@ impl Launcher<'_> {
         };
         place::place(sandbox, &plan.account, placed, store)
     }
+}
+
+/// The job's program runs, and should this process be killed, the supervisor can end it all the same.
+fn started(pid: i32, revision: Option<String>, state: &mut State) -> Report {
+    let group = state.cell.as_ref().and_then(|cell| cell.group.as_ref());
+    state.streams = group.and_then(Group::killer).into_iter().collect();
+    Report::Started { pid, revision, killer: !state.streams.is_empty() }
 }

@@ -37,6 +37,12 @@ pub(crate) fn local_time(format: &str) -> String {
     Form::new(Flags::default(), None, None).local(format, jiff::Timestamp::now())
 }
 
+/// The same of a time in seconds since 1970.
+pub(crate) fn local_time_of(format: &str, seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    Form::new(Flags::default(), None, None).local(format, time)
+}
+
 /// What the configuration and the command line say about the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

@@ -115,7 +115,7 @@ impl Supervisor<'_> {
             end.soft = Some(job.kill_signal);
         }
         self.desk.order(&Order::Launch)?;
-        let Report::Started { pid, revision } = self.answer(&mut end)? else {
+        let Report::Started { pid, revision, .. } = self.answer(&mut end)? else {
             return Err(Failure::host(Step::Internal, "the launcher started nothing"));
         };
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,6 +1,8 @@
 //! What happens around the supervisor, in one place: reports of the launcher, and signals.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
@@ -22,6 +24,8 @@ pub(crate) struct Desk {
     reports: VecDeque<Report>,
     /// The last order was given.
     finishing: bool,
+    /// What kills the running job when the launcher can't, where it has a cgroup.
+    killer: Option<File>,
     /// Descriptors that came with a report.
     files: Vec<OwnedFd>,
     /// Files that were opened for the job's owner.
@@ -39,6 +43,7 @@ impl Desk {
             signals,
             reports: VecDeque::new(),
             finishing: false,
+            killer: None,
             files: Vec::new(),
             peeked: VecDeque::new(),
             gone: None,
@@ -149,8 +154,19 @@ impl Desk {
         }
     }
 
+    /// The launcher can do nothing more: what it leaves of the job in a cgroup is ended from here, also
+    /// what no PID namespace ends.
+    fn kill(&mut self) {
+        if let Some(mut killer) = self.killer.take()
+            && let Err(error) = killer.write_all(b"1")
+        {
+            tracing::error!("cgroup.kill: {error}");
+        }
+    }
+
     fn receive(&mut self) -> Result<(), Failure> {
-        match self.channel.receive()?.ok_or_else(launcher_gone)? {
+        let report = self.channel.receive().and_then(|report| report.ok_or_else(launcher_gone));
+        match report.inspect_err(|_| self.kill())? {
             Report::Gone(None) => self.gone = Some(Ok(())),
             Report::Gone(Some(failure)) => self.gone = Some(Err(failure)),
             report => {
@@ -159,6 +175,10 @@ impl Desk {
                         self.files = self.channel.receive_files(*streams)?;
                     }
                     Report::Listening => self.files = self.channel.receive_files(1)?,
+                    Report::Started { killer: true, .. } => {
+                        self.killer = self.channel.receive_files(1)?.pop().map(File::from);
+                    }
+                    Report::Ended { .. } => self.killer = None,
                     Report::Peeked(told) => {
                         let count = told.iter().filter(|file| file.is_ok()).count();
                         let mut files = self.channel.receive_files(count)?.into_iter();

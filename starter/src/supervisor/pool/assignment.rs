@@ -74,6 +74,8 @@ impl Pool<'_> {
         let domain = Some(self.knobs.filesystem_domain.as_str());
         let job = Job::from_ad(ad, Path::new("/"), domain)?;
         tracing::info!("Starting a VANILLA universe job with ID: {}", job.id());
+        self.breaks_slot = self.knobs.test_job_can_break_slot
+            && job.ad.eval("StarterShouldExitBroken").as_bool() == Some(true);
         let plan = self.plan(&job, &machine)?;
         let scripts = self.scripts(&job, &machine)?;
         self.desk.order(&Order::Prepare(Box::new(plan.clone())))?;

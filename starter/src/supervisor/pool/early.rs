@@ -36,8 +36,8 @@ impl Pool<'_> {
     fn not_started(&mut self) -> Result<(), Broken> {
         let ad = self.last_words(None);
         self.startd.finish(&ad);
-        if let Some(hold) = self.untold_hold() {
-            return self.call(&Call::UserLog(&hold), |_| Ok(()));
+        if self.ending.hold.is_some() {
+            return self.tell_hold();
         }
         self.tell(&Call::JobExit(JobExit { status: 0, reason: reason::NOT_STARTED, ad: &ad }))
     }

@@ -33,9 +33,7 @@ impl Pool<'_> {
 
         // Orders that come later don't make it another end.
         let by_itself = !self.ending.is_under_way();
-        if let Some(hold) = self.untold_hold() {
-            self.call(&Call::UserLog(&hold), |_| Ok(()))?;
-        }
+        self.tell_hold()?;
         self.tell_reaped()?;
         // Nothing of such a job is worth having.
         let figures = self.figures.as_ref();

@@ -67,6 +67,9 @@ const EXIT_OK: u8 = 0;
 const EXIT_FAILED: u8 = 1;
 /// The shadow is gone.
 const EXIT_LOST: u8 = 2;
+/// Something is so broken that the slot shall not be used again: since 24.5 the startd keeps its resources
+/// back. Only said where an admin and a job ask for it.
+const EXIT_BROKEN: u8 = 17;
 
 /// What a supervisor in a pool works with.
 pub(crate) struct Pool<'a> {
@@ -86,6 +89,8 @@ pub(crate) struct Pool<'a> {
     hooks: Option<Chosen>,
     checkpoints: Checkpoints,
     plugins: Plugins,
+    /// The slot is to be left as broken, for a test.
+    breaks_slot: bool,
     /// The job is not to run just now.
     suspended: bool,
     /// `StarterUserLog`.
@@ -163,6 +168,7 @@ impl<'a> Pool<'a> {
             hooks: None,
             checkpoints: Checkpoints::default(),
             plugins: Plugins::default(),
+            breaks_slot: false,
             suspended: false,
             log: None,
             credentials: credentials::Held::default(),
@@ -185,6 +191,7 @@ impl<'a> Pool<'a> {
         // Whatever runs still is ended by this.
         let gone = self.desk.order(&Order::Finish).and_then(|()| self.desk.gone());
         match gone {
+            Ok(()) if code == EXIT_OK && self.breaks_slot => EXIT_BROKEN,
             Ok(()) => code,
             Err(failure) => {
                 tracing::error!("{}: {failure}", failure.step);
@@ -198,12 +205,16 @@ impl<'a> Pool<'a> {
         matches!(self.stage, Stage::Running(_))
     }
 
-    /// The error event of an order to hold, once.
-    fn untold_hold(&mut self) -> Option<ClassAd> {
-        let why = self.ending.hold.clone().filter(|_| !self.ending.hold_told)?;
-        self.ending.hold_told = true;
+    /// Tells the shadow of an order to hold, once: now, or where the job is over the next one.
+    fn tell_hold(&mut self) -> Result<(), Broken> {
+        let Some(why) = self.ending.hold.clone().filter(|_| !self.ending.hold_told) else {
+            return Ok(());
+        };
         let failure = Failure::job(Step::Watch, why.code, why.subcode, why.text);
-        Some(ads::error(&failure, why.code, why.subcode))
+        let event = ads::error(&failure, why.code, why.subcode);
+        self.call(&Call::UserLog(&event), |_| Ok(()))?;
+        self.ending.hold_told = true;
+        Ok(())
     }
 
     fn last_words(&self, delivered: Option<&Delivered>) -> ClassAd {

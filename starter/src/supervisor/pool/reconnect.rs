@@ -100,12 +100,15 @@ impl Pool<'_> {
         Ok(())
     }
 
-    /// Nobody waits for the end of a job that was asked for, unless there is output; the job itself has
-    /// the time that it was given.
+    /// Nobody waits for the end of a job that was asked for, unless there is output, or it is to be held:
+    /// otherwise it would run into the same again. The job itself has the time that it was given.
     fn is_worth_waiting(&self) -> bool {
         match self.ending.how {
             None => true,
-            Some(How::Soft) => self.runs() || self.tie.output_of_evicted && !self.ending.hold_told,
+            Some(How::Soft) if self.ending.hold_told => self.runs(),
+            Some(How::Soft) => {
+                self.runs() || self.tie.output_of_evicted || self.ending.hold.is_some()
+            }
             Some(How::Hard) => false,
         }
     }

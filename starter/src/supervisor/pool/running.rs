@@ -44,7 +44,7 @@ impl Pool<'_> {
             }
         }
         let (pid, revision) = match self.report()? {
-            Report::Started { pid, revision } => (pid, revision),
+            Report::Started { pid, revision, .. } => (pid, revision),
             other => return Err(unexpected(&other).into()),
         };
         tracing::info!("Create_Process succeeded, pid={pid}");
@@ -143,11 +143,7 @@ impl Pool<'_> {
         if self.is_away() {
             return Ok(());
         }
-        if let Some(hold) = self.untold_hold() {
-            let told = self.call(&Call::UserLog(&hold), |_| Ok(()));
-            self.ending.hold_told = told.is_ok();
-            told?;
-        }
+        self.tell_hold()?;
         self.renew_tokens(job)?;
         self.stream()?;
         self.serve_chirp(job)

@@ -1,6 +1,8 @@
 //! The logs that a starter writes for the user: those of a job of the local universe, and `StarterUserLog`
 //! of any other (23.9.6 and 25.14.1).
 
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use classad::ClassAd;
 use super::super::unexpected;
 use super::{Broken, Pool};
 use crate::job::Job;
+use crate::knobs::Knobs;
 use crate::launcher::message::{Report, Status};
 use crate::log;
 use crate::plan::Plan;
@@ -57,6 +60,18 @@ impl UserLog {
         };
         let xml = is_xml(job, "StarterUserLogUseXML");
         Some(Self { path, id: (job.cluster, job.proc), xml, only: None })
+    }
+
+    /// The daemons' own, of all jobs.
+    pub(super) fn of_all(knobs: &Knobs, id: (i64, i64)) -> Option<Self> {
+        let path = knobs.event_log.clone().filter(|path| path.is_absolute())?;
+        Some(Self { path, id, xml: knobs.event_log_use_xml, only: None })
+    }
+
+    /// Adds an event with this process's rights. The file is there, begun and turned over by the schedd
+    /// with events of its own.
+    pub(super) fn add(&self, event: &Event) -> io::Result<()> {
+        OpenOptions::new().append(true).open(&self.path)?.write_all(self.line(event).as_bytes())
     }
 
     /// Whether this event belongs there.

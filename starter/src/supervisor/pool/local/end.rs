@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use classad::ClassAd;
 
 use super::decide::{Decision, decide};
-use super::{Broken, Local};
+use super::{Broken, Local, mail};
 use crate::failure::Disposition;
 use crate::job::Job;
 use crate::launcher::message::Status;
@@ -121,6 +121,16 @@ impl Local<'_> {
     /// The last change of the queue, before an end with this exit code. It is tried more than once unless
     /// somebody is in a hurry. A job whose end can't be recorded has to run again, as with stock.
     fn settle(&mut self, ad: &ClassAd, code: u8) -> u8 {
+        let settled = self.record(ad, code);
+        if settled == code {
+            let mut all = std::mem::take(&mut self.course.ad);
+            all.update(ad);
+            mail::send(self.knobs, &all, code);
+        }
+        settled
+    }
+
+    fn record(&mut self, ad: &ClassAd, code: u8) -> u8 {
         let end = code == reason::EXITED;
         let mut change = ClassAd::new();
         let more = ["HoldReason", "HoldReasonCode", "HoldReasonSubCode", "RequeueReason"];

@@ -4,6 +4,7 @@
 
 mod decide;
 mod end;
+mod mail;
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -60,6 +61,8 @@ pub(crate) struct Course {
     figures: Option<Figures>,
     suspended: bool,
     logs: Vec<UserLog>,
+    /// The job's, for mail.
+    ad: ClassAd,
     id: (i64, i64),
     queue: Option<Queue>,
 }
@@ -134,6 +137,7 @@ impl Local<'_> {
         job.transfer = None;
         job.streams = [false; 3];
         self.course.id = (job.cluster, job.proc);
+        self.course.ad = job.ad.clone();
         self.course.logs = UserLog::of(&job);
         self.course.queue = Some(Queue {
             address: self.address.clone(),
@@ -230,8 +234,13 @@ impl Local<'_> {
         Ok(())
     }
 
-    /// Has the event written; into how many logs.
+    /// Has the event written; into how many logs of the job's.
     fn log(&mut self, event: &Event) -> usize {
+        if let Some(all) = UserLog::of_all(self.knobs, self.course.id)
+            && let Err(error) = all.add(event)
+        {
+            tracing::warn!("EVENT_LOG {}: {error}", all.path.display());
+        }
         let mut count = 0;
         for log in self.course.logs.iter().filter(|log| log.wants(event)) {
             match self.desk.append(&log.path, log.line(event)) {
