@@ -1,11 +1,12 @@
 //! A job of the local universe, whose schedd is played by the test.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -186,6 +187,43 @@ impl Now for Changes {
     fn iter_now(&self) -> HashMap<String, String> {
         std::thread::sleep(Duration::from_millis(50));
         self.try_iter().collect()
+    }
+}
+
+/// Mail is sent, and the starter stays until it is on its way: the schedd ends what it leaves. A mailer that
+/// fails changes nothing.
+#[test]
+fn mail_for_the_user() {
+    for (wanted, mailer) in [
+        ("JobNotification = 2", Some("sleep 1; echo \"$*\"; cat")),
+        ("JobNotification = 0", Some("echo no; cat")),
+        ("JobNotification = 2", None),
+    ] {
+        let Some(machine) = machine() else { return };
+        let (letters, program) = (machine.path("letters"), machine.path("mailer"));
+        fs::create_dir(&letters).unwrap();
+        fs::set_permissions(&letters, Permissions::from_mode(0o1777)).unwrap();
+        if let Some(mailer) = mailer {
+            let place = letters.display();
+            let text =
+                format!("#!/bin/sh\n{{ {mailer}; }} >{place}/new && mv {place}/new {place}/one\n");
+            fs::write(&program, text).unwrap();
+            fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut machine = machine.knob("SENDMAIL", "");
+        machine.set_knob("MAIL", &program.display().to_string());
+        let more = format!("{wanted}\nNotifyUser = \"a@b.test, -Sx\"\nClusterId = 7\nProcId = 3");
+        let local = start(&machine, NEW, Queue::Good, "exit 3", &more);
+        let (code, ..) = local.end(&machine);
+        assert_eq!(code, 100);
+        let letter = fs::read_to_string(letters.join("one")).ok();
+        if wanted.ends_with('2') && mailer.is_some() {
+            let letter = letter.unwrap();
+            assert!(letter.starts_with("-s [Condor] Condor Job 7.3 a@b.test\n"), "{letter}");
+            assert!(letter.contains("exited normally with status 3\n"), "{letter}");
+        } else {
+            assert_eq!(letter, None);
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Mail to the user of a job of the local universe at its end (`notification`), in the words of HTCondor
 //! 23.9.6 and 25.14.1.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use classad::ClassAd;
 
@@ -17,6 +18,9 @@ const COMPLETE: i64 = 2;
 const ERROR: i64 = 3;
 /// Holds that the user has asked for: no errors.
 const ASKED_FOR: [i64; 3] = [1, 3, 15];
+
+/// How long a mailer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A letter, and who gets it.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,7 +100,7 @@ impl Letter {
     }
 
     /// Hands it to `SENDMAIL`, or where there is none to `MAIL`.
-    fn post(&self, knobs: &Knobs) -> std::io::Result<()> {
+    fn post(&self, knobs: &Knobs) -> io::Result<()> {
         let from = knobs.mail_from.as_deref().filter(|from| !from.is_empty());
         let (mut command, head) = if let Some(program) = found(&knobs.sendmail) {
             let mut command = Command::new(program);
@@ -113,12 +117,25 @@ impl Letter {
             (command, String::new())
         };
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Short enough for a pipe. Nobody waits for the mailer, which may take its time.
         let mut mailer = command.spawn()?;
+        // Short enough for a pipe.
         mailer.stdin.take().map_or(Ok(()), |mut input| {
             input.write_all(head.as_bytes())?;
             input.write_all(self.text.as_bytes())
-        })
+        })?;
+        // The schedd ends what a starter leaves behind.
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            match mailer.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => {
+                    return Err(io::Error::other(format!("the mailer ended with {status}")));
+                }
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        let _ = mailer.kill();
+        Err(io::Error::other(format!("the mailer took more than {} s", PATIENCE.as_secs())))
     }
 }
 
