@@ -75,3 +75,17 @@ fn a_shadow_that_never_comes_to_an_end_is_left() {
     let ended = claim.end(&machine);
     assert_eq!(asked(&ended), 100, "{ended}");
 }
+
+/// It is told what went wrong in the end, and isn't asked as fast as it can answer until then.
+#[test]
+fn a_shadow_that_has_the_same_done_again_and_again_is_left() {
+    let Some(machine) = machine() else { return };
+    let mut setup = failing(&[RETRY; 100]);
+    setup.fetching = vec![Deed::Refuse; 100];
+    let start = std::time::Instant::now();
+    let mut claim = setup.start(&machine);
+    claim.asked(ULOG);
+    assert!(start.elapsed().as_secs() >= 10);
+    let ended = claim.end(&machine).code(0);
+    assert_eq!((asked(&ended), ended.transfers(INPUT)), (7, 7), "{ended}");
+}

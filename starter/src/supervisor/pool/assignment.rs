@@ -36,6 +36,11 @@ pub(super) struct Assignment {
     pub(super) starter: ClassAd,
 }
 
+/// How often input is fetched again because a shadow says so, which it may do at once and without end; and
+/// with which pause after the first time, longer each time: eleven seconds in all.
+const MOST_TRIES: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(200);
+
 impl Pool<'_> {
     /// From the first request to the update that says what is set aside for the job. The sandbox is
     /// made meanwhile.
@@ -177,6 +182,7 @@ impl Pool<'_> {
         if job.transfer.is_none() {
             return Ok(());
         }
+        let mut tries = 0;
         loop {
             let report = self.report();
             self.stage = Stage::Quiet;
@@ -198,9 +204,15 @@ impl Pool<'_> {
                 }
                 Ok(other) => return Err(unexpected(&other).into()),
                 Err(Broken::Failed(failure)) if failure.step == Step::Input => {
-                    match self.guidance(failure, self.submit.release)? {
+                    match self.guidance(failure.clone(), self.submit.release)? {
                         Advice::Start => return Ok(()),
-                        Advice::Fetch => self.fetch(job, plan)?,
+                        Advice::Fetch if tries >= MOST_TRIES => return Err(failure.into()),
+                        Advice::Fetch => {
+                            self.pause(PAUSE * tries * tries)?;
+                            self.stop_if_asked()?;
+                            tries += 1;
+                            self.fetch(job, plan)?;
+                        }
                     }
                 }
                 Err(broken) => return Err(broken),

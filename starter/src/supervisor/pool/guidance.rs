@@ -8,7 +8,7 @@ use std::time::Duration;
 use classad::ClassAd;
 
 use super::{Broken, Pool, Stage, ads};
-use crate::failure::Failure;
+use crate::failure::{Disposition, Failure};
 use crate::hooks::Errand;
 use crate::launcher::message::Order;
 use crate::parent::shadow::Call;
@@ -54,6 +54,10 @@ impl Pool<'_> {
         shadow: Option<Release>,
     ) -> Result<Advice, Broken> {
         if shadow.is_none_or(|release| release < GUIDANCE) || self.knobs.guidance_mums_the_word {
+            return Err(failure.into());
+        }
+        // What this starter can't do, it can't do the next time.
+        if matches!(failure.disposition, Disposition::Hold { subcode: libc::EOPNOTSUPP, .. }) {
             return Err(failure.into());
         }
         tracing::warn!("{}: {failure}", failure.step);

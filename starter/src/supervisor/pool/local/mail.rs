@@ -163,7 +163,7 @@ fn exit(ad: &ClassAd, code: u8) -> String {
         text.push_str(&format!(
             "Completed at:        {}\nReal Time:           {}\n",
             log::local_time_of(form, now),
-            clock((now - submitted) as f64),
+            clock(Duration::from_secs(u64::try_from(now - submitted).unwrap_or(0))),
         ));
     }
     let (user, system) = (number("RemoteUserCpu"), number("RemoteSysCpu"));
@@ -171,9 +171,9 @@ fn exit(ad: &ClassAd, code: u8) -> String {
         "\nVirtual Image Size:  {} Kilobytes\n\nStatistics from last run:\n\
          Remote User CPU Time:    {}\nRemote System CPU Time:  {}\nTotal Remote CPU Time:   {}\n",
         number("ImageSize"),
-        clock(user),
-        clock(system),
-        clock(user + system),
+        clock(seconds(user)),
+        clock(seconds(system)),
+        clock(seconds(user + system)),
     ));
     if let Some(names) = ad.eval_string("EmailAttributes") {
         let names = names.split([',', ' ']).filter(|name| !name.is_empty());
@@ -184,9 +184,13 @@ fn exit(ad: &ClassAd, code: u8) -> String {
     text
 }
 
+fn seconds(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number).unwrap_or_default()
+}
+
 /// Days, hours, minutes and seconds.
-fn clock(seconds: f64) -> String {
-    let all = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
+fn clock(time: Duration) -> String {
+    let all = time.as_secs();
     let (days, rest) = (all / 86_400, all % 86_400);
     format!("{days:3} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
 }
