@@ -170,7 +170,7 @@ impl Made {
                 true => Some(openat(self.slot_dir.as_fd(), USER, DIRECTORY, Mode::empty())?),
                 false => None,
             };
-            let dir = user.as_ref().map_or_else(|| self.dir.as_fd(), AsFd::as_fd);
+            let dir = user.as_ref().map_or_else(|| self.slot_dir.as_fd(), AsFd::as_fd);
             let _rights = Borrowed::rights_of(&self.owner)?;
             // Input may have brought one along.
             match unlinkat(dir, name, AtFlags::empty()) {
@@ -203,7 +203,8 @@ impl Made {
 
     fn directories(&self, sandbox: &Sandbox) -> Result<(), Failure> {
         for relative in &sandbox.directories {
-            self.directory(relative).at(Step::Sandbox, self.path.join(relative).display())?;
+            self.directory(relative)
+                .at(Step::Sandbox, format_args!("{} in {}", relative.display(), self.slot))?;
         }
         Ok(())
     }
@@ -216,7 +217,7 @@ impl Made {
             let Component::Normal(name) = part else {
                 return Err(std::io::ErrorKind::InvalidInput.into());
             };
-            let here = above.as_ref().map_or_else(|| self.dir.as_fd(), AsFd::as_fd);
+            let here = above.as_ref().map_or_else(|| self.slot_dir.as_fd(), AsFd::as_fd);
             let made = match mkdirat(here, name, Mode::RWXU) {
                 Ok(()) => true,
                 Err(Errno::EXIST) => false,
@@ -248,7 +249,7 @@ impl Made {
         Ok(rustix::fs::fchmod(&self.dir, mode | Mode::RWXU)?)
     }
 
-    /// What the job's directory takes on disk, as far as the job itself could see it.
+    /// What the job's directories take on disk, as far as the job itself could see them.
     pub(crate) fn measure(&self) -> Disk {
         let disk = match Borrowed::rights_of(&self.owner) {
             Ok(_rights) => report::measure(self.dir.as_fd()),

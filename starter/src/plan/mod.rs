@@ -85,7 +85,7 @@ pub(crate) struct Sandbox {
     pub(crate) chirp: bool,
     /// Permission bits of the job's directory (JOB_EXECDIR_PERMISSIONS).
     pub(crate) mode: u32,
-    /// Directories to make in it, relative, parents first; the job's account owns them.
+    /// Directories to make in it, relative to the slot's, parents first; the job's account owns them.
     pub(crate) directories: Vec<PathBuf>,
     /// Files to write into it before the job starts: name and content.
     pub(crate) files: Vec<(String, Vec<u8>)>,
@@ -114,6 +114,20 @@ impl Sandbox {
     /// The job's directory; the same path outside and inside the cell.
     pub(crate) fn path(&self) -> PathBuf {
         if self.nested { self.slot_path().join("scratch") } else { self.slot_path() }
+    }
+
+    /// A path of the job's directory, relative to the slot's.
+    fn inside(&self, relative: &Path) -> PathBuf {
+        if self.nested { Path::new("scratch").join(relative) } else { relative.to_owned() }
+    }
+
+    /// One that isn't among the job's data, if there is a place for such.
+    fn beside(&self, relative: &Path) -> PathBuf {
+        if self.nested && self.pool {
+            Path::new(USER).join(relative)
+        } else {
+            self.inside(relative)
+        }
     }
 
     /// Where the address of the chirp proxy is, the same outside and inside the cell.

@@ -16,7 +16,7 @@ use crate::knobs::roots::Writing;
 use crate::knobs::types::Home;
 
 /// The home's directory in the sandbox. Never output.
-const HOME: &str = "_condor_home";
+pub(super) const HOME: &str = "_condor_home";
 
 /// What jobs with GPUs get of /dev besides JOB_DEVICES.
 pub(crate) const GPUS: [&str; 3] = ["nvidia*", "dri", "kfd"];

@@ -1,6 +1,7 @@
 //! Plans for jobs and configurations of all kinds, made without root and without doing anything.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use classad::ClassAd;
 
@@ -39,20 +40,33 @@ fn host() -> Host {
 }
 
 fn plan_on(host: &Host, job: &Job, knobs: &Knobs) -> Result<Plan, crate::failure::Failure> {
+    let machine = ClassAd::new();
+    make(inputs(job, knobs, host, &machine))
+}
+
+/// The starter's own.
+fn environment() -> &'static [(String, String)] {
+    static VARIABLES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+        [("LANG", "C"), ("CONDOR_INHERIT", "x")].map(|(n, v)| (n.into(), v.into())).into()
+    });
+    &VARIABLES
+}
+
+fn inputs<'a>(job: &'a Job, knobs: &'a Knobs, host: &'a Host, machine: &'a ClassAd) -> Inputs<'a> {
     let ids = Ids { uid: 1001, gid: 1001, groups: vec![1001, 50] };
-    make(Inputs {
+    Inputs {
         job,
         knobs,
         host,
         account: Account { name: "alice".into(), ids: ids.clone(), home: "/home/alice".into() },
-        machine: &ClassAd::new(),
+        machine,
         slot: "slot1_2",
-        environment: &[("LANG".into(), "C".into()), ("CONDOR_INHERIT".into(), "x".into())],
+        environment: environment(),
         stdio: [None, None, None],
         unnamed_output: Stdio::Null,
         pool: false,
         submitter: Some(ids),
-    })
+    }
 }
 
 pub(crate) fn plan(job: &Job, knobs: &Knobs) -> Plan {
@@ -114,7 +128,7 @@ fn private_directories_are_a_list_or_an_expression() {
     // What is below a private directory is private already.
     let nested = plan_of("", "/tmp/inner,/tmp,/tmpfoo");
     assert_eq!(targets(&nested)[2..4], ["/tmp", "/tmpfoo"]);
-    assert!(nested.sandbox.directories.contains(&"tmp/inner".into()));
+    assert!(nested.sandbox.directories.contains(&"scratch/tmp/inner".into()));
     for bad in ["/", "tmp", "/tmp/../etc", "/var/lib/condor/execute/x", "1 + 1", "(", "NoSuchAttr"]
     {
         let failure = plan_on(&host(), &job(""), &with(bad)).unwrap_err();
@@ -128,7 +142,24 @@ fn execute_below_a_private_directory_is_still_found() {
     let knobs = Knobs { execute: "/tmp/execute".into(), ..knobs() };
     let plan = plan(&job(""), &knobs);
     assert_eq!(targets(&plan)[2..4], ["/tmp", "/var/tmp"]);
-    assert!(plan.sandbox.directories.contains(&"tmp/execute".into()));
+    assert!(plan.sandbox.directories.contains(&"scratch/tmp/execute".into()));
+}
+
+#[test]
+fn what_stock_has_not_among_the_jobs_data_is_beside_it() {
+    let places = |privileged, nested| {
+        let knobs = Knobs { starter_nested_scratch: nested, ..knobs() };
+        let host = Host { privileged, ..host() };
+        let (job, machine) = (job("ShouldTransferFiles = \"YES\"\n"), ClassAd::new());
+        let plan = make(Inputs { pool: true, ..inputs(&job, &knobs, &host, &machine) }).unwrap();
+        ["/tmp", "/home/alice"].map(|target| match what(&plan, target) {
+            Some(What::Private(path) | What::Home(path)) => path.display().to_string(),
+            other => panic!("{target}: {other:?}"),
+        })
+    };
+    assert_eq!(places(true, true), ["scratch/tmp", "user/_condor_home"]);
+    assert_eq!(places(false, true), ["user/tmp", "user/_condor_home"]);
+    assert_eq!(places(true, false), ["tmp", "_condor_home"]);
 }
 
 #[test]
@@ -301,9 +332,10 @@ fn a_plan_survives_its_way_to_the_launcher_and_prints() {
     let bytes = postcard::to_stdvec(&plan).unwrap();
     assert_eq!(postcard::from_bytes::<Plan>(&bytes).unwrap(), plan);
     let text = plan.to_string();
-    for line in
-        ["account    alice (uid 1001, gid 1001, groups 1001 50)", "mount      /tmp <- sandbox/tmp"]
-    {
+    for line in [
+        "account    alice (uid 1001, gid 1001, groups 1001 50)",
+        "mount      /tmp <- sandbox/scratch/tmp",
+    ] {
         assert!(text.contains(line), "{text}");
     }
 }
@@ -317,8 +349,8 @@ fn the_home_is_the_jobs_own_unless_it_needs_the_machines() {
     let moved = "ShouldTransferFiles = \"YES\"\n";
     let of = |lines: &str, knobs: &str| plan(&job(&format!("{moved}{lines}")), &knobs_with(knobs));
     let private = of("", "");
-    assert_eq!(what(&private, "/home/alice"), Some(&What::Home("_condor_home".into())));
-    assert!(private.sandbox.directories.contains(&"_condor_home".into()));
+    assert_eq!(what(&private, "/home/alice"), Some(&What::Home("scratch/_condor_home".into())));
+    assert!(private.sandbox.directories.contains(&"scratch/_condor_home".into()));
     assert!(private.not_applied.is_empty() && private.applied().contains(&"home"));
     let read_only = of("", "JOB_HOME = read-only\n");
     assert_eq!(what(&read_only, "/home/alice"), Some(&What::HomeReadOnly));
@@ -337,7 +369,7 @@ fn the_home_is_the_jobs_own_unless_it_needs_the_machines() {
     }
     // EXECUTE and a private directory in the home are found in the new one.
     let inside = of("", "EXECUTE = /home/alice/execute\nMOUNT_UNDER_SCRATCH = /home/alice/tmp\n");
-    for dir in ["_condor_home/execute", "_condor_home/tmp"] {
+    for dir in ["scratch/_condor_home/execute", "scratch/_condor_home/tmp"] {
         assert!(inside.sandbox.directories.contains(&dir.into()), "{:?}", inside.sandbox);
     }
     let order = targets(&inside);

@@ -17,6 +17,13 @@ pub(crate) struct Disk {
     pub(crate) standard: [Option<i64>; 2],
 }
 
+impl Disk {
+    /// With what is elsewhere.
+    pub(crate) fn with(self, more: &Self) -> Self {
+        Self { kib: self.kib + more.kib, files: self.files + more.files, ..self }
+    }
+}
+
 /// Entries that are counted at the most; a sandbox with more is reported as that many.
 const MAX_ENTRIES: u64 = 1_000_000;
 /// Directories below each other that are entered at the most.

@@ -93,7 +93,6 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failu
         .at(Step::View, "making / a slave of the machine's mounts")?;
     let sandbox_dir = find_sandbox(plan, places.sandbox)?;
     // Before something lies over EXECUTE.
-    let beside = beside(plan)?;
     let foothold = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())
         .at(Step::View, plan.sandbox.execute.display())?;
     let (tree, revision) = match &plan.root {
@@ -109,7 +108,9 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failu
     let own_sandbox = copy_tree(sandbox_dir.as_fd(), false)
         .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
         .at(Step::View, "the sandbox")?;
-    let private = private_copies(plan, sandbox_dir.as_fd())?;
+    let slot = Made::place(foothold.as_fd(), Path::new(&plan.sandbox.slot))
+        .at(Step::View, plan.sandbox.slot_path().display())?;
+    let private = private_copies(plan, slot.as_fd())?;
     let elsewhere::Places { own: elsewhere, by_binds, replaced } =
         elsewhere::places(plan, &foothold, places.for_job)?;
     let execute = Identity::of(foothold.as_fd()).at(Step::View, plan.sandbox.execute.display())?;
@@ -272,15 +273,16 @@ fn copy_root() -> Result<OwnedFd, Failure> {
         .at(Step::View, "the machine's root")
 }
 
-/// Detached copies of the sandbox's directories, in the order of the plan's mounts.
-fn private_copies(plan: &Plan, sandbox: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, Failure> {
+/// Detached copies of the sandbox's directories, in the order of the plan's mounts. The slot's directory is
+/// the daemons' or the very one that was made, so what it leads to can't be another's.
+fn private_copies(plan: &Plan, slot: BorrowedFd<'_>) -> Result<Vec<OwnedFd>, Failure> {
     let wanted = plan.mounts.iter().filter_map(|mount| match &mount.what {
         What::Private(relative) | What::Home(relative) => Some(relative),
         _ => None,
     });
     wanted
         .map(|relative| {
-            let copy = match Made::place(sandbox, relative) {
+            let copy = match Made::place(slot, relative) {
                 Ok(dir) => copy_tree(dir.as_fd(), false),
                 // After its end a job may have removed it, or put something else there.
                 Err(error) if is_no_directory(&error) => memory("1777"),
