@@ -8,8 +8,8 @@ use super::environment::{Surroundings, environment};
 use super::mounts::{cgroup_mount, mounts};
 use super::outside::{self, Outside};
 use super::{
-    Account, Files, Host, InputFile, Limits, Mount, Namespaces, PidOne, Plan, Program, Root,
-    Sandbox, Stdio, Together, What, cgroup, roots,
+    Account, Files, Host, InputFile, Limits, Namespaces, PidOne, Plan, Program, Root, Sandbox,
+    Stdio, Together, What, cgroup, roots,
 };
 use crate::failure::{Failure, Step};
 use crate::job::{Job, Transfer};
@@ -185,7 +185,10 @@ pub(crate) fn make(inputs: Inputs<'_>) -> Result<Plan, Failure> {
         not_applied.extend(outside.add(&mut mounts, &mut sandbox.directories));
         mounts.extend(outside::layer(root, &sandbox));
     }
-    place(&mut mounts, &mut sandbox, host.privileged);
+    let layout = sandbox.clone();
+    let settle = |path: &mut PathBuf| *path = layout.settled(path, host.privileged);
+    mounts.iter_mut().filter_map(|mount| mount.what.private()).for_each(settle);
+    sandbox.directories.iter_mut().for_each(settle);
     limits.processes = processes.filter(|_| counted);
     let calls = knobs.job_system_calls;
     let machine_name = host.name.clone();
@@ -377,22 +380,4 @@ fn input_file(job: &Job, path: &str, executable: bool) -> InputFile {
         source,
         executable,
     }
-}
-
-/// Says where in the slot's directory the private ones are. HTCondor has /tmp and its like among the job's
-/// data, where users know them; what it doesn't have there doesn't get in users' way.
-fn place(mounts: &mut [Mount], sandbox: &mut Sandbox, privileged: bool) {
-    let of = sandbox.clone();
-    let settle = |path: &mut PathBuf| {
-        *path = match privileged && !path.starts_with(outside::HOME) {
-            true => of.inside(path),
-            false => of.beside(path),
-        };
-    };
-    for mount in mounts.iter_mut() {
-        if let What::Private(path) | What::Home(path) = &mut mount.what {
-            settle(path);
-        }
-    }
-    sandbox.directories.iter_mut().for_each(settle);
 }

@@ -116,17 +116,16 @@ impl Sandbox {
         if self.nested { self.slot_path().join("scratch") } else { self.slot_path() }
     }
 
-    /// A path of the job's directory, relative to the slot's.
-    fn inside(&self, relative: &Path) -> PathBuf {
-        if self.nested { Path::new("scratch").join(relative) } else { relative.to_owned() }
-    }
-
-    /// One that isn't among the job's data, if there is a place for such.
-    fn beside(&self, relative: &Path) -> PathBuf {
-        if self.nested && self.pool {
-            Path::new(USER).join(relative)
-        } else {
-            self.inside(relative)
+    /// Where a private directory is, relative to the slot's. HTCondor has /tmp and its like among the job's
+    /// data, where users know them; what it doesn't have there doesn't get in users' way.
+    fn settled(&self, private: &Path, privileged: bool) -> PathBuf {
+        let stock = privileged && !private.starts_with(outside::HOME);
+        match self.nested {
+            false => private.to_owned(),
+            true if stock || !self.pool || private.starts_with(LAYER) => {
+                Path::new("scratch").join(private)
+            }
+            true => Path::new(USER).join(private),
         }
     }
 

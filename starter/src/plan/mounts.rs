@@ -28,7 +28,7 @@ pub(crate) struct Mount {
 pub(crate) enum What {
     /// An otherwise empty EXECUTE that holds the job's own sandbox.
     OwnSandboxOnly,
-    /// A directory of the sandbox, relative to it.
+    /// A directory of the sandbox, relative to the slot's.
     Private(PathBuf),
     /// A new, empty memory file system.
     Memory,
@@ -39,7 +39,7 @@ pub(crate) enum What {
         /// /dev/shm is the machine's.
         machines_memory: bool,
     },
-    /// A directory of the sandbox in place of the account's home, if that is there.
+    /// A directory of the slot's in place of the account's home, if that is there.
     Home(PathBuf),
     /// The account's home itself, read-only, if it is there.
     HomeReadOnly,
@@ -60,6 +60,16 @@ pub(crate) enum What {
     ReadOnly,
     /// The machine's own directory as it is, where one above it is read-only.
     AsItIs,
+}
+
+impl What {
+    /// Which directory of the slot's it is, if it is one.
+    pub(super) fn private(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Private(path) | Self::Home(path) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 /// The job sees its own cgroup, with its limits and what it uses, where the machine has all of them.

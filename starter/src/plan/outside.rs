@@ -59,7 +59,10 @@ pub(crate) fn expected(plan: &Plan, knobs: &Knobs, privileged: bool) -> Vec<Moun
         files: &plan.files,
         privileged,
     };
-    let home = outside.home(&mut Vec::new()).ok().flatten();
+    let mut home = outside.home(&mut Vec::new()).ok().flatten();
+    if let Some(path) = home.as_mut().and_then(|home| home.what.private()) {
+        *path = plan.sandbox.settled(path, privileged);
+    }
     home.into_iter().chain(outside.hidden().0).chain(layer(&plan.root, &plan.sandbox)).collect()
 }
 
