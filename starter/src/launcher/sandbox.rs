@@ -251,10 +251,15 @@ impl Made {
 
     /// What the job's directories take on disk, as far as the job itself could see them.
     pub(crate) fn measure(&self) -> Disk {
-        let disk = match Borrowed::rights_of(&self.owner) {
-            Ok(_rights) => report::measure(self.dir.as_fd()),
-            Err(_) => Disk::default(),
+        let measure = || {
+            let Ok(_rights) = Borrowed::rights_of(&self.owner) else { return Disk::default() };
+            let disk = report::measure(self.dir.as_fd());
+            match openat(self.slot_dir.as_fd(), USER, DIRECTORY, Mode::empty()) {
+                Ok(user) if self.nested => disk.with(&report::measure(user.as_fd())),
+                _ => disk,
+            }
         };
+        let disk = measure();
         match self.fence.as_ref().and_then(Fence::used) {
             // Also what the job can't see itself.
             Some(kib) => Disk { kib, ..disk },
