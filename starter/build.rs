@@ -6,7 +6,7 @@ use std::process::Command;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     // A static program that is at another address each time relocates itself at every start. Packed, that is
-    // 10 KB to read instead of 275. A C library that can't unpack them would make it crash, hence the question.
+    // 3 KB to read instead of 275. A C library that can't unpack them would make it crash, hence the question.
     if env::var("HOST").is_ok_and(|host| env::var("TARGET").is_ok_and(|target| host == target))
         && glibc().is_some_and(|version| version >= (2, 36))
     {
