@@ -156,6 +156,24 @@ impl Codec for Update {
     }
 }
 
+/// What a starter asks the startd on the same socket (25.14): an ad with `Result` is the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Colors(
+    /// Attributes for the ads of all slots, as `colors_of_SLOT`, while the claim is active.
+    pub ClassAd,
+);
+
+impl Codec for Colors {
+    fn encode(&self, to: &mut Writer) {
+        to.i64(2).value(&self.0);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self> {
+        from.i64()?;
+        Ok(Self(from.value()?))
+    }
+}
+
 /// The first message of a startd to a starter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MachineAds {

@@ -56,7 +56,7 @@ impl Form {
     }
 
     /// A line with its end. What would be several lines becomes one, unless each further one begins with
-    /// a tab: nobody takes such a line for one of ours.
+    /// a tab. The tab stays where what follows could be taken for a line of ours.
     pub(crate) fn line(&self, now: Timestamp, pid: u32, level: Level, text: &str) -> String {
         if self.json {
             return self.object(now, pid, level, text);
@@ -79,15 +79,21 @@ impl Form {
             Level::WARN => line.push_str("WARNING: "),
             _ => {}
         }
-        let mut rest = text.chars().peekable();
-        while let Some(c) = rest.next() {
-            // Nor does anything of it move about on the terminal that it is read at.
-            let stays = match c {
-                '\n' => rest.peek() == Some(&'\t'),
-                '\t' => true,
-                c => !c.is_control(),
+        // Nor does anything of it move about on the terminal that it is read at.
+        let shown = |c: char| if c.is_control() && c != '\t' { ' ' } else { c };
+        for (number, part) in text.split('\n').enumerate() {
+            let part = match part.strip_prefix('\t') {
+                _ if number == 0 => part,
+                None => {
+                    line.push(' ');
+                    part
+                }
+                Some(inner) => {
+                    line.push('\n');
+                    if self.could_be_ours(inner) { part } else { inner }
+                }
             };
-            line.push(if stays { c } else { ' ' });
+            line.extend(part.chars().map(shown));
         }
         line.push('\n');
         line
@@ -110,6 +116,17 @@ impl Form {
         let mut line = serde_json::to_string(&object).unwrap_or_default();
         line.push('\n');
         line
+    }
+
+    /// Whether a text begins as our lines do. With a form of time that was chosen any text may.
+    fn could_be_ours(&self, text: &str) -> bool {
+        let usual = self.time.is_none() && !self.flags.timestamp;
+        let digit = |(form, byte): (u8, u8)| match form {
+            b'0' => byte.is_ascii_digit(),
+            other => byte == other,
+        };
+        let form = b"00/00/00 00:00:00";
+        !usual || (text.len() >= form.len() && form.iter().copied().zip(text.bytes()).all(digit))
     }
 
     fn time(&self, now: Timestamp) -> String {
@@ -195,7 +212,7 @@ mod tests {
         );
         assert_eq!(
             line(form("", None, None), Level::INFO, "a\n\tb\n\n\tc\n"),
-            "11/25/26 08:31:36 a\n\tb \n\tc \n"
+            "11/25/26 08:31:36 a\nb \nc \n"
         );
         assert_eq!(
             line(form("D_TIMESTAMP", None, None), Level::ERROR, "x"),
@@ -212,5 +229,17 @@ mod tests {
              \"header\":\"(1.0)\",\"message\":\"a \\\"b\\\"\\n\\u001b[31m\"}\n"
         );
         assert_eq!(line(form("", Some("%Q%!"), None), Level::INFO, "x"), "11/25/26 08:31:36 x\n");
+    }
+
+    /// Of somebody else's words no line begins as ours do.
+    #[test]
+    fn nobody_else_writes_lines_of_ours() {
+        let now = Timestamp::UNIX_EPOCH;
+        let text = "a\n\t11/25/26 08:31:36 b\n\t11/25/2026 c\n\t\r\x1b[2Jd";
+        let line = |time| form("", time, None).line(now, 22, Level::INFO, text);
+        let usual = line(None);
+        assert!(usual.ends_with("a\n\t11/25/26 08:31:36 b\n11/25/2026 c\n  [2Jd\n"), "{usual}");
+        let chosen = line(Some("%Y"));
+        assert!(chosen.ends_with("a\n\t11/25/26 08:31:36 b\n\t11/25/2026 c\n\t  [2Jd\n"), "{chosen}");
     }
 }

@@ -62,6 +62,8 @@ impl Release {
     const NEW: Self = Self(24, 1);
     /// First release whose startd says whether it would have a claim used again.
     const REACTIVATES: Self = Self(25, 5);
+    /// First release that is known to color slots for a starter.
+    const COLORS: Self = Self(25, 14);
 
     /// From "25.14.1", or `$CondorVersion: 25.14.1 2026-10-16 ... $`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -335,6 +337,23 @@ impl Startd {
     /// fails: a startd that doesn't listen is no reason to do anything else with the job.
     pub(crate) fn update(&mut self, ad: &ClassAd) {
         self.updates.send(ad);
+    }
+
+    /// Puts attributes into the ads of the startd's slots, as `colors_of_SLOT`, until the claim is idle.
+    /// Without an effect in older releases.
+    pub(crate) fn color(&mut self, ad: &ClassAd) {
+        if self.release.is_none_or(|release| release < Release::COLORS) {
+            return;
+        }
+        match self.updates.color(ad) {
+            Ok(Some(answer)) if answer.eval_bool("Result") == Some(true) => {}
+            Ok(Some(answer)) => {
+                let why = answer.eval_string("ErrorString").unwrap_or_default();
+                tracing::warn!("the startd doesn't color its slots: {why}");
+            }
+            Ok(None) => tracing::warn!("the startd doesn't say whether it colors its slots"),
+            Err(error) => tracing::warn!("the startd doesn't color its slots: {error}"),
+        }
     }
 
     /// The last update, after which the startd takes the slot back. May take two seconds.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use classad::ClassAd;
 use condor_cedar::Connection;
 use condor_cedar::blocking::StreamError;
-use condor_cedar::message::{MachineAds, Update};
+use condor_cedar::message::{Colors, MachineAds, Update};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 
@@ -17,7 +17,7 @@ use crate::parent::link::{Input, Link, wait};
 
 /// Most bytes of updates that wait for a startd which doesn't read; more aren't sent.
 const MAX_PENDING: usize = 1024 * 1024;
-/// How long the last update may take on its way.
+/// How long the last update may take on its way, and an answer.
 const LAST: Duration = Duration::from_secs(2);
 
 /// What the startd says of the slot.
@@ -101,6 +101,20 @@ impl Updates {
         }
     }
 
+    /// Has the startd put something into the ads of its slots; its answer, which is waited for a little.
+    pub(super) fn color(&mut self, ad: &ClassAd) -> Result<Option<ClassAd>, StreamError> {
+        let end = Instant::now() + LAST;
+        let link = self.link.as_mut().ok_or(StreamError::Closed { partial: false })?;
+        let mut message = link.connection.writer();
+        message.value(&Colors(ad.without_private()));
+        link.connection.send(&message)?;
+        link.flush_until(end)?;
+        match self.receive(end)? {
+            Some(link) => Ok(Some(link.connection.message().only()?)),
+            None => Ok(None),
+        }
+    }
+
     /// Tells the startd the last of it, and waits a little until it is on its way.
     pub(super) fn finish(&mut self, ad: &ClassAd) {
         let Some(link) = self.link.as_mut().filter(|_| !self.finished) else { return };
@@ -123,7 +137,7 @@ impl Updates {
         }
     }
 
-    /// What to wait for. The startd says nothing more, and its end is noticed otherwise.
+    /// What to wait for. The startd says nothing unasked, and its end is noticed otherwise.
     pub(super) fn source(&self) -> Option<PollFd<'_>> {
         let link = self.link.as_ref()?;
         let flags = link.flags(false);

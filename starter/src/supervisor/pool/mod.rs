@@ -31,6 +31,7 @@ mod peek;
 mod plugins;
 pub(crate) mod reason;
 mod reconnect;
+mod rehearsal;
 mod running;
 mod scripts;
 mod ssh;
@@ -184,7 +185,7 @@ impl<'a> Pool<'a> {
         let life = self.life();
         let left = self.left(&life);
         let code = match life {
-            Ok(()) => EXIT_OK,
+            Ok(code) => code,
             Err(broken) => self.broken(broken),
         };
         self.count(slot, left);

@@ -83,14 +83,17 @@ impl<'a> Submitted<'a> {
         Ok(Self { case, directory, cluster, jobs, before })
     }
 
-    /// Runs the case's `drive`, which does things to the running job, and waits for the end, at most for
-    /// `limit`.
+    /// Runs the case's `stranger` and `drive`, which do things to the running job, and waits for the end,
+    /// at most for `limit`.
     ///
     /// # Errors
     ///
-    /// If `drive` fails or there is no end in time.
+    /// If one of them fails or there is no end in time.
     pub(crate) fn wait(&self, suite: &Path, limit: Duration) -> Result<()> {
         let started = Instant::now();
+        if self.directory.join("stranger").exists() {
+            self.stranger(limit).map_err(|e| format!("stranger: {e}"))?;
+        }
         if self.directory.join("drive").exists() {
             let script = format!(". {}/drive.sh; . ./drive", suite.display());
             let mut shell = as_user(&self.case.submitter, "timeout");
@@ -105,6 +108,26 @@ impl<'a> Submitted<'a> {
             std::thread::sleep(LOOK);
         }
         Ok(())
+    }
+
+    /// Runs `stranger` as an account that isn't the job's owner, once the job runs. What it says, to either
+    /// of its outputs, is in the file `said`.
+    fn stranger(&self, limit: Duration) -> Result<()> {
+        let started = Instant::now();
+        while !self.log().iter().any(|event| event.number == "001") {
+            if started.elapsed() > limit {
+                return Err("the job doesn't run".into());
+            }
+            std::thread::sleep(LOOK);
+        }
+        let script = fs::read_to_string(self.directory.join("stranger"))?;
+        let other = if self.case.submitter == "bob" { "alice" } else { "bob" };
+        let file = fs::File::create(self.directory.join("said"))?;
+        let mut shell = as_user(other, "timeout");
+        shell.arg(limit.as_secs().to_string()).args(["sh", "-u", "-c", &script, "stranger"]);
+        shell.arg(self.cluster.to_string()).arg(&self.directory).current_dir("/tmp");
+        let status = shell.stdout(file.try_clone()?).stderr(file).status()?;
+        if status.success() { Ok(()) } else { Err(format!("{status}").into()) }
     }
 
     /// The events so far.
