@@ -67,6 +67,8 @@ pub(crate) struct Case {
     pub(crate) spool: bool,
     /// Runs in a pool of its own, with this file of `config/`; `None` is the common pool.
     pub(crate) config: Option<String>,
+    /// A package of PyPI that it needs in PYTHON.
+    pub(crate) needs: Option<String>,
     /// Whether it runs in this place at all.
     pub(crate) here: bool,
     /// Lines of its record that differ from run to run.
@@ -93,6 +95,7 @@ impl Case {
             end: End::Completed,
             spool: false,
             config: None,
+            needs: None,
             here: true,
             chance: Vec::new(),
             expectations: Vec::new(),
@@ -119,6 +122,7 @@ impl Case {
             ("spool", "") => self.spool = true,
             ("only", word) => self.here = self.here && place.is(word)?,
             ("as", account) => self.submitter = account.into(),
+            ("needs", name) => self.needs = Some(name.into()),
             ("config", name) => self.config = Some(name.into()),
             ("chance", what) => self.chance.push(Pattern::new(what)?),
             ("end", "completed") => self.end = End::Completed,

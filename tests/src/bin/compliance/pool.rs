@@ -62,6 +62,11 @@ impl Wanted {
         self.out.join(format!("{}-{}", place.suite, place.flavour)).join(label)
     }
 
+    /// Where `run` puts the packages of PyPI that cases need.
+    fn python(&self) -> PathBuf {
+        self.out.join("python")
+    }
+
     /// Runs all wanted cases in one place: one pool for those of the common configuration, then one per
     /// other configuration.
     ///
@@ -78,7 +83,15 @@ impl Wanted {
                 && (!self.fast || case.fast)
                 && (self.names.is_empty() || self.names.contains(&case.name))
         };
-        let cases: Vec<&Case> = cases.iter().filter(wanted).collect();
+        let python = self.python();
+        let there = |case: &&Case| {
+            let missing = case.needs.as_ref().filter(|name| !python.join(name).is_dir());
+            if let Some(name) = missing {
+                println!("SKIPPED: {}, because {name} could not be fetched from PyPI", case.name);
+            }
+            missing.is_none()
+        };
+        let cases: Vec<&Case> = cases.iter().filter(wanted).filter(there).collect();
         let results = self.results(place, starter.label());
         if results.exists() {
             fs::remove_dir_all(&results)?;
@@ -114,6 +127,9 @@ impl Wanted {
         bind(&std::env::current_exe()?, DRIVER);
         bind(results, OUT);
         bind(&logs, LOGS);
+        if self.python().is_dir() {
+            bind(&self.python(), PYTHON);
+        }
         let mut configs = vec![tests.join("compliance/config/common")];
         configs.extend(config.map(|name| tests.join("compliance/config").join(name)));
         configs.extend(self.config.iter().cloned());
@@ -163,5 +179,6 @@ impl Wanted {
 const SUITE: &str = "/opt/compliance";
 const DRIVER: &str = "/opt/driver";
 const OUT: &str = "/opt/results";
+const PYTHON: &str = "/opt/python";
 const LOGS: &str = "/opt/logs";
 const STARTER: &str = "/opt/starter";

@@ -1,7 +1,7 @@
 //! The slot's ads, and updates.
 
 use condor_cedar::blocking::StreamError;
-use condor_cedar::message::Update;
+use condor_cedar::message::{Colors, Update};
 
 use super::*;
 
@@ -182,4 +182,33 @@ fn a_startd_that_closes_the_stream_is_no_reason_to_stop() {
     }
     fake.startd.finish(&ad("A = 2\n"));
     fake.assert_quiet();
+}
+
+/// A startd is asked to color its slots only if it is known to understand; what it says, or that it
+/// says nothing, is no reason to end the job.
+#[test]
+fn slots_are_colored_by_startds_that_can() {
+    let colors = ad("ColorAttr = 7\n");
+    let mut fake = Fake::new("25.9.0", "");
+    fake.updates.socket().set_nonblocking(true).unwrap();
+    fake.startd.color(&colors);
+    assert!(fake.updates.receive_value::<Colors>().is_err());
+    for answer in [Some("Result = true\n"), Some("Result = false\nErrorString = \"no\"\n"), None] {
+        let mut fake = Fake::new("25.14.1", "");
+        let mut stream = fake.updates;
+        fake.updates = Stream::new(pair().0);
+        let startd = thread::spawn(move || {
+            let asked = stream.receive_value::<Colors>().unwrap().0;
+            assert_eq!(asked.eval_i64("ColorAttr"), Some(7));
+            if let Some(answer) = answer {
+                stream.send_value(&ad(answer)).unwrap();
+            }
+            stream
+        });
+        fake.startd.color(&colors);
+        let mut stream = startd.join().unwrap();
+        fake.startd.update(&ad("ImageSize = 1\n"));
+        let told = stream.receive_value::<Update>();
+        assert_eq!(told.unwrap().ad.eval_i64("ImageSize"), Some(1));
+    }
 }
