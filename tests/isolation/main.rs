@@ -17,6 +17,7 @@ mod dead;
 mod environment;
 mod exec;
 mod identity;
+mod keyword;
 mod live;
 mod mounts;
 mod offers;

@@ -41,6 +41,10 @@ pub(super) enum Invocation {
     Keyword {
         /// The prefix.
         keyword: String,
+        /// Where its result and its output go.
+        files: Files,
+        /// The job's number.
+        ids: Ids,
         /// What all starters are told.
         common: Common,
     },
@@ -187,7 +191,7 @@ impl Said {
                 files.input = input;
                 Ok(Invocation::Standalone { files, ids, common })
             }
-            (None, None, Some(keyword)) => Ok(Invocation::Keyword { keyword, common }),
+            (None, None, Some(keyword)) => Ok(Invocation::Keyword { keyword, files, ids, common }),
             (None, None, None) => {
                 Err("a job is needed: the host of a shadow, or -job-input-ad FILE".into())
             }

@@ -45,8 +45,7 @@ fn run(schedd: &str, input: &str, ids: Ids, common: &Common) -> Result<u8, Failu
     }
     be_local(&mut ground);
     let file = FileParent {
-        input: session::open_input(input)?,
-        reader: file::read_ad,
+        input: session::open_input(input, file::read_ad)?,
         output: None,
         ids: (ids.cluster, ids.proc),
     };

@@ -7,6 +7,7 @@ mod examine;
 mod explain;
 mod inherited;
 mod invocation;
+mod keyword;
 mod live;
 mod local;
 mod plan;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::invocation::Common;
-use super::session::{self, Session};
+use super::session::{self, Described, Session};
 use crate::failure::Failure;
 use crate::job::submit;
 use crate::launcher::message::{Ended, Status};
@@ -36,8 +36,7 @@ pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     let input = text(job.ok_or("run needs a job: a job ad or a submit description")?)?;
     let session = Session {
         common: Common { log_to_terminal: false, ..Common::default() },
-        input,
-        reader: read_job,
+        input: Described::File { name: input, reader: read_job },
         output: output.map(text).transpose()?,
         stdio: [None, None, None],
         ids: (None, None),

@@ -14,7 +14,7 @@ use crate::knobs::Knobs;
 use crate::launcher::message::Channel;
 use crate::launcher::{Launcher, sandbox};
 use crate::log::{self, Settings, Start};
-use crate::parent::file::FileParent;
+use crate::parent::file::{FileParent, Source};
 use crate::plan::{Host, Stdio};
 use crate::report::ad::Outcome;
 use crate::supervisor::{Desk, Signals, Supervisor};
@@ -25,9 +25,7 @@ use crate::sys::{environment, exec, process};
 /// What the command line said about the job.
 pub(super) struct Session {
     pub(super) common: Common,
-    /// A path, or `-`.
-    pub(super) input: String,
-    pub(super) reader: fn(&str, &[u8]) -> Result<classad::ClassAd, Failure>,
+    pub(super) input: Described,
     /// A path, or `-`.
     pub(super) output: Option<String>,
     pub(super) stdio: [Option<Stdio>; 3],
@@ -35,6 +33,18 @@ pub(super) struct Session {
     /// `starter run`: progress and reasons on the terminal, no log unless asked for.
     pub(super) for_people: bool,
     pub(super) verbose: bool,
+}
+
+/// Where a job is described.
+pub(super) enum Described {
+    /// In a file.
+    File {
+        /// A path, or `-`.
+        name: String,
+        reader: fn(&str, &[u8]) -> Result<classad::ClassAd, Failure>,
+    },
+    /// In the configuration, by knobs that begin with this.
+    Keyword(String),
 }
 
 /// What is read and opened before anything else: the admin's, not a peer's.
@@ -135,8 +145,15 @@ impl Forked {
 pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
     let ground = Ground::prepare(&session.common, session.for_people)?;
     let parent = FileParent {
-        input: open_input(&session.input)?,
-        reader: session.reader,
+        input: match (&session.input, &ground.knobs.config) {
+            (Described::File { name, reader }, _) => open_input(name, *reader)?,
+            (Described::Keyword(keyword), Some(config)) => {
+                Source::Configuration(super::keyword::ad(config, keyword)?)
+            }
+            (Described::Keyword(_), None) => {
+                return Err(Failure::host(Step::Internal, "no configuration"));
+            }
+        },
         output: session.output.as_deref().map(open_output).transpose()?,
         ids: session.ids,
     };
@@ -165,28 +182,20 @@ pub(super) fn run(session: Session) -> Result<Outcome, Failure> {
     })
 }
 
-/// For calls that can't be served: the reason goes to the log, where an admin looks for it, and to the
-/// caller. The exit code is that of a starter that could not do its work.
-pub(super) fn refuse(common: &Common, why: &str) -> u8 {
-    if let Err(failure) = Ground::prepare(common, false) {
-        complain!("cloister: {}: {failure}", failure.step);
-    }
-    tracing::error!("{why}");
-    complain!("cloister: {why}");
-    log::exiting(1);
-    1
-}
-
-pub(super) fn open_input(name: &str) -> Result<(String, Box<File>), Failure> {
+pub(super) fn open_input(
+    name: &str,
+    reader: fn(&str, &[u8]) -> Result<classad::ClassAd, Failure>,
+) -> Result<Source, Failure> {
     if name == "-" {
         let stdin = io::stdin().as_fd().try_clone_to_owned().at(Step::JobAd, "standard input")?;
-        return Ok(("standard input".into(), Box::new(File::from(stdin))));
+        let file = Box::new(File::from(stdin));
+        return Ok(Source::File { name: "standard input".into(), file, reader });
     }
     let file = File::open(name).at(Step::JobAd, format!("opening {name}"))?;
     if file.metadata().is_ok_and(|meta| meta.is_dir()) {
         return Err(Failure::host(Step::JobAd, format!("{name} is a directory, not a job")));
     }
-    Ok((name.to_owned(), Box::new(file)))
+    Ok(Source::File { name: name.to_owned(), file: Box::new(file), reader })
 }
 
 /// Appended to, as the stock starter does.

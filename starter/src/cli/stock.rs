@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::invocation::{Common, Files, Ids, Invocation};
-use super::session::{self, Session};
+use super::session::{self, Described, Session};
 use super::{claim, local, probe};
 use crate::failure::{Disposition, Failure, Step};
 use crate::log;
@@ -19,24 +19,26 @@ const EXIT_NO_LOG: u8 = 4;
 pub(super) fn main(arguments: &[OsString]) -> Result<u8, String> {
     match Invocation::read(arguments)? {
         Invocation::Probe => Ok(probe::main()),
-        Invocation::Standalone { files, ids, common } => Ok(standalone(files, ids, common)),
+        Invocation::Standalone { files, ids, common } => {
+            let input = Described::File { name: files.input.clone(), reader: file::read_ad };
+            Ok(standalone(input, files, ids, common))
+        }
         Invocation::Claim { common, .. } => Ok(claim::main(&common)),
         Invocation::Local { schedd, input, ids, common } => {
             Ok(local::main(&schedd, &input, ids, &common))
         }
-        Invocation::Keyword { common, .. } => {
-            Ok(session::refuse(&common, "jobs from the configuration are not supported"))
+        Invocation::Keyword { keyword, files, ids, common } => {
+            Ok(standalone(Described::Keyword(keyword), files, ids, common))
         }
     }
 }
 
 /// Runs a job as the stock starter does without a shadow. Exit code 0: the result (also a reason
 /// for a hold) is in the output ad; 1: the starter itself could not do its work.
-fn standalone(files: Files, ids: Ids, common: Common) -> u8 {
+fn standalone(input: Described, files: Files, ids: Ids, common: Common) -> u8 {
     let session = Session {
         common,
-        input: files.input,
-        reader: file::read_ad,
+        input,
         output: files.output,
         stdio: files.stdio.map(|name| {
             name.map(|name| match name.as_str() {
