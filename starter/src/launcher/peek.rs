@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat};
 
 use super::Launcher;
-use super::cell::handover::number_of;
+use super::cell::number_of;
 use super::sandbox::Made;
 use super::state::State;
 use crate::plan::Plan;

@@ -240,6 +240,9 @@ mod tests {
         let usual = line(None);
         assert!(usual.ends_with("a\n\t11/25/26 08:31:36 b\n11/25/2026 c\n  [2Jd\n"), "{usual}");
         let chosen = line(Some("%Y"));
-        assert!(chosen.ends_with("a\n\t11/25/26 08:31:36 b\n\t11/25/2026 c\n\t  [2Jd\n"), "{chosen}");
+        assert!(
+            chosen.ends_with("a\n\t11/25/26 08:31:36 b\n\t11/25/2026 c\n\t  [2Jd\n"),
+            "{chosen}"
+        );
     }
 }

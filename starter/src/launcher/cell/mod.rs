@@ -13,7 +13,7 @@ mod handover;
 mod init;
 mod make;
 
-pub(super) use self::handover::{messages, receive_pidfd, send_pidfd};
+pub(super) use self::handover::{messages, number_of, receive_pidfd, send_pidfd};
 pub(super) use self::init::oom_score;
 pub(super) use self::make::reason;
 pub(crate) use self::make::{Begin, Waiting, make};
