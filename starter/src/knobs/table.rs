@@ -360,8 +360,6 @@ knobs! {
     STARTER_DEFAULT_JOB_HOOK_KEYWORD starter_default_job_hook_keyword: Option<String> = Text "";
     /// For tests of a pool: an ad ColorAd of a job is put into the ads of the slots while the job runs (startds of 25.14).
     TESTING_COLOR_FROM_JOB_AD testing_color_from_job_ad: bool = Boolean "False";
-    /// For tests of a pool: a job with StarterShouldExitBroken marks its slot as broken.
-    TEST_JOB_CAN_BREAK_SLOT test_job_can_break_slot: bool = Boolean "False";
     /// Don't ask a shadow of 25 what to do after input could not be fetched.
     GUIDANCE_MUMS_THE_WORD guidance_mums_the_word: bool = Boolean "False", Since::Condor("24.5");
     /// What MemoryUsage is, in MiB: an expression over the other attributes of the job.

@@ -8,7 +8,7 @@ use crate::report::metrics::{self, Left, Tally};
 
 impl Pool<'_> {
     /// How the job leaves the slot.
-    pub(super) fn left(&self, life: &Result<u8, Broken>) -> Left {
+    pub(super) fn left(&self, life: &Result<(), Broken>) -> Left {
         match life {
             Err(Broken::Lost(_)) => Left::Lost,
             Err(Broken::Missed(_)) => Left::Held,
@@ -17,8 +17,8 @@ impl Pool<'_> {
                 Disposition::Elsewhere => Left::Failed,
             },
             Err(Broken::NotStarted) => Left::Evicted,
-            Ok(_) if self.ending.is_under_way() => Left::Evicted,
-            Ok(_) => Left::Ended,
+            Ok(()) if self.ending.is_under_way() => Left::Evicted,
+            Ok(()) => Left::Ended,
         }
     }
 

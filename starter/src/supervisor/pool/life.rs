@@ -4,7 +4,7 @@ use super::ads;
 use super::assignment::Assignment;
 use super::checkpoint::Checkpoints;
 use super::output::{TRIES, Wanted, wanted_of_ended};
-use super::{Broken, EXIT_OK, Pool, reason};
+use super::{Broken, Pool, reason};
 use crate::hooks::Kind;
 use crate::launcher::SANDBOX_LOG;
 use crate::launcher::message::Order;
@@ -12,8 +12,8 @@ use crate::parent::shadow::{Call, JobExit};
 use crate::transfer::Delivered;
 
 impl Pool<'_> {
-    /// The whole of it, where nothing is in its way; the exit code.
-    pub(super) fn life(&mut self) -> Result<u8, Broken> {
+    /// The whole of it, where nothing is in its way.
+    pub(super) fn life(&mut self) -> Result<(), Broken> {
         let mut assignment = self.assignment()?;
         self.fetched(&assignment)?;
         self.stop_if_asked()?;
@@ -82,7 +82,7 @@ impl Pool<'_> {
         self.startd.finish(&last);
         if self.ending.hold_told {
             // The shadow hears nothing after that.
-            return Ok(EXIT_OK);
+            return Ok(());
         }
         let reason = match &delivered {
             _ if !by_itself => reason::SHOULD_REQUEUE,
@@ -94,6 +94,6 @@ impl Pool<'_> {
         let exit = JobExit { status: ended.wait(), reason, ad: &last };
         self.tell(&Call::JobExit(exit))?;
         tracing::info!("told the shadow that the job is over (reason {reason})");
-        Ok(self.rehearsed(job, EXIT_OK))
+        Ok(())
     }
 }

@@ -185,7 +185,7 @@ impl<'a> Pool<'a> {
         let life = self.life();
         let left = self.left(&life);
         let code = match life {
-            Ok(code) => code,
+            Ok(()) => EXIT_OK,
             Err(broken) => self.broken(broken),
         };
         self.count(slot, left);
