@@ -204,7 +204,7 @@ impl Made {
     fn directories(&self, sandbox: &Sandbox) -> Result<(), Failure> {
         for relative in &sandbox.directories {
             self.directory(relative)
-                .at(Step::Sandbox, format_args!("{} in {}", relative.display(), self.slot))?;
+                .at(Step::Sandbox, sandbox.slot_path().join(relative).display())?;
         }
         Ok(())
     }

@@ -263,6 +263,8 @@ mod tests {
         assert_eq!(letter.subject, "[Condor] Condor Job 7.1 put on hold");
         assert!(letter.text.ends_with("\nis being put on hold.\n\nwhy\n"), "{}", letter.text);
         knobs.email_domain = Some("mail.test".into());
-        assert_eq!(addresses(&knobs, &ad("NotifyUser = \"a\\nb\"\n")), ["a b@mail.test"]);
+        let mut odd = ad("");
+        odd.insert_value("NotifyUser", "a\nb");
+        assert_eq!(addresses(&knobs, &odd), ["a b@mail.test"]);
     }
 }
