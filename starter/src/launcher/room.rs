@@ -2,7 +2,7 @@
 //! the job.
 //!
 //! A plugin of the machine is found in the machine's root, and its network is the machine's, whatever
-//! the job has. One that the job brings gets no more than the job.
+//! the job has; so is the account's home, unless that is read-only for all. One that the job brings gets no more than the job.
 
 use nix::sched::CloneFlags;
 
@@ -29,6 +29,8 @@ pub(super) fn plan_of(plan: &Plan, whose: Whose, privileged: bool) -> (Plan, Clo
             plan.root = Root::Host;
         }
         plan.namespaces.net = false;
+        // What a URL names in the account's home (file://) is the submitter's own.
+        plan.mounts.retain(|mount| !matches!(mount.what, What::Home(_)));
     }
     // A plugin is in no cgroup of the job's.
     plan.mounts.retain(|mount| mount.what != What::Cgroup);
