@@ -95,6 +95,7 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failu
     // Before something lies over EXECUTE.
     let foothold = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())
         .at(Step::View, plan.sandbox.execute.display())?;
+    let beside = beside(plan)?;
     let (tree, revision) = match &plan.root {
         Root::Host => (copy_root()?, None),
         Root::Named(named) => {
@@ -108,7 +109,6 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failu
     let own_sandbox = copy_tree(sandbox_dir.as_fd(), false)
         .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
         .at(Step::View, "the sandbox")?;
-    let beside = beside(plan)?;
     let slot = Made::place(foothold.as_fd(), Path::new(&plan.sandbox.slot))
         .at(Step::View, plan.sandbox.slot_path().display())?;
     let private = private_copies(plan, slot.as_fd())?;
