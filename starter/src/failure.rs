@@ -208,7 +208,18 @@ fn one_line(mut text: String) -> String {
         text.truncate(text.floor_char_boundary(LONGEST));
         text.push_str("...");
     }
-    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
+    if text.contains(char::is_control) {
+        text = text.replace(char::is_control, " ");
+    }
+    for_the_wire(text)
+}
+
+/// In the syntax that ads travel in a backslash at the end of a string would take the quote with it.
+pub(crate) fn for_the_wire(mut text: String) -> String {
+    if text.ends_with('\\') {
+        text.push(' ');
+    }
+    text
 }
 
 #[cfg(test)]
@@ -221,5 +232,17 @@ mod tests {
         let failure = Failure::os(Step::Sandbox, "/a\u{1b}b", &error);
         assert_eq!(failure.message, "/a b: (errno=2: 'No such file or directory')");
         assert_eq!(failure.disposition, Disposition::Elsewhere);
+    }
+
+    #[test]
+    fn messages_survive_the_wire() {
+        for text in ["a\\", "a\\\\", "a\\\"b", "\"", "\\\""] {
+            let mut ad = classad::ClassAd::new();
+            ad.insert_value("HoldReason", Failure::host(Step::Exec, text).message);
+            let old: String = ad.to_old_string();
+            let read = classad::ClassAd::parse_old(&old).unwrap();
+            let read = read.eval_string("HoldReason").unwrap();
+            assert_eq!(read.trim_end(), text, "{old}");
+        }
     }
 }

@@ -254,9 +254,12 @@ impl Made {
         let measure = || {
             let Ok(_rights) = Borrowed::rights_of(&self.owner) else { return Disk::default() };
             let disk = report::measure(self.dir.as_fd());
+            if !self.nested {
+                return disk;
+            }
             match openat(self.slot_dir.as_fd(), USER, DIRECTORY, Mode::empty()) {
-                Ok(user) if self.nested => disk.with(&report::measure(user.as_fd())),
-                _ => disk,
+                Ok(user) => disk.with(&report::measure(user.as_fd())),
+                Err(_) => disk,
             }
         };
         let disk = measure();

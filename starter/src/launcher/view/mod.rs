@@ -95,7 +95,9 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failu
     // Before something lies over EXECUTE.
     let foothold = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())
         .at(Step::View, plan.sandbox.execute.display())?;
-    let beside = beside(plan)?;
+    let slot = Made::place(foothold.as_fd(), Path::new(&plan.sandbox.slot))
+        .at(Step::View, plan.sandbox.slot_path().display())?;
+    let beside = beside(plan, slot.as_fd())?;
     let (tree, revision) = match &plan.root {
         Root::Host => (copy_root()?, None),
         Root::Named(named) => {
@@ -109,8 +111,6 @@ pub(crate) fn build(plan: &Plan, places: Places) -> Result<Option<String>, Failu
     let own_sandbox = copy_tree(sandbox_dir.as_fd(), false)
         .and_then(|copy| restrict(copy.as_fd(), HARMLESS, false).map(|()| copy))
         .at(Step::View, "the sandbox")?;
-    let slot = Made::place(foothold.as_fd(), Path::new(&plan.sandbox.slot))
-        .at(Step::View, plan.sandbox.slot_path().display())?;
     let private = private_copies(plan, slot.as_fd())?;
     let elsewhere::Places { own: elsewhere, by_binds, replaced } =
         elsewhere::places(plan, &foothold, places.for_job)?;
@@ -253,13 +253,12 @@ fn find_sandbox(plan: &Plan, identity: Identity) -> Result<OwnedFd, Failure> {
 
 /// A copy of the directory beside the sandbox, if the job is told something there. The slot's directory
 /// is the daemons', so it can't be another.
-fn beside(plan: &Plan) -> Result<Option<OwnedFd>, Failure> {
+fn beside(plan: &Plan, slot: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
     if !plan.sandbox.nested || !plan.sandbox.chirp {
         return Ok(None);
     }
     let find = || -> io::Result<OwnedFd> {
-        let execute = openat(CWD, plan.sandbox.execute.as_path(), PLACE, Mode::empty())?;
-        let dir = Made::place(execute.as_fd(), &Path::new(&plan.sandbox.slot).join(USER))?;
+        let dir = Made::place(slot, Path::new(USER))?;
         let copy = copy_tree(dir.as_fd(), false)?;
         restrict(copy.as_fd(), HARMLESS | Deny::EXEC, false).map(|()| copy)
     };

@@ -14,7 +14,7 @@ use classad::ClassAd;
 use nix::poll::{PollFd, PollFlags};
 
 use super::{Pool, Stage};
-use crate::failure::{Context, Failure, Step};
+use crate::failure::{Context, Failure, Step, for_the_wire};
 use crate::parent::startd::Peek;
 use crate::plan::{Plan, Program, Stdio};
 use crate::reach::peek::Refusal;
@@ -152,10 +152,9 @@ impl Pool<'_> {
             let said = String::from_utf8_lossy(&visit.said);
             let (Some((_, plan)), Some(session)) = (&self.peeking.of, Session::read(&said)) else {
                 let printable = |c: &char| !c.is_control() || *c == '\n';
-                // A quote behind a backslash can't be said in an ad on the wire.
-                let plain = |c: char| if c == '\\' { '/' } else { c };
-                let text = said.chars().filter(printable).map(plain).take(1024).collect::<String>();
-                let why = format!("Failed to set up sshd in the job: {}", text.trim());
+                let text = said.chars().filter(printable).take(1024).collect::<String>();
+                let why =
+                    for_the_wire(format!("Failed to set up sshd in the job: {}", text.trim()));
                 self.refuse(visit.call, &Refusal::last(why));
                 continue;
             };

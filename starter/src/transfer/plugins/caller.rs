@@ -243,6 +243,11 @@ impl<'a> Caller<'a> {
             Ok(ran) => ran,
             Err(failure) => return (Vec::new(), Err(machine(failure))),
         };
+        if ran.seconds >= SLOW {
+            // Begins as HTCondor's line about a slow plugin, which tools look for.
+            let took = format!("{label} took {} s", ran.seconds);
+            self.told.say(Loudness::Always, format!("wait_for_output() callback (multi): {took}"));
+        }
         let ads = ads::sequence(ran.results.as_deref().unwrap_or_default());
         if settings.modern {
             let class = match direction {
@@ -315,12 +320,6 @@ impl<'a> Caller<'a> {
 
     fn log(&mut self, settings: &Settings, label: &str, ran: &Ran, well: bool) {
         let code = outcome::code(ran.end);
-        if ran.seconds >= SLOW {
-            // In HTCondor's words; it says so each time that this has passed.
-            let text =
-                format!("wait_for_output() callback (multi): {label} took {} s", ran.seconds);
-            self.told.say(Loudness::Always, text);
-        }
         let line = match ran.end {
             End::TimedOut => format!(
                 "FILETRANSFER: plugin {label} was killed after running for {} seconds.",
